@@ -1,0 +1,37 @@
+/* All market feeds of the process, as app/ sees them: opened from configuration, they post events to the door and obey
+ * a few requests. Connector protocols live in one file set per venue behind connectors/venue.h. */
+#ifndef XORJ_CONNECTORS_FEEDS_H
+#define XORJ_CONNECTORS_FEEDS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "engine/engine.h"
+#include "reactor/config.h"
+#include "reactor/httpc.h"
+#include "reactor/loop.h"
+#include "reactor/metrics.h"
+
+typedef struct feeds feeds_t;
+
+/* insts: which instruments exist (their index is the inst of every event). Bounded queues; never blocks. */
+feeds_t *feeds_open(loop_t *l, metrics_t *m, const cfg_t *cfg, const eng_conf_t *insts, httpc_t *http, door_t door);
+void feeds_resync(feeds_t *f, inst_t inst, xerr_t why); /* fresh snapshot: resubscribe or reconnect, as the venue asks */
+void feeds_drain(feeds_t *f); /* close the connections cleanly */
+bool feeds_idle(const feeds_t *f);
+void feeds_close(feeds_t *f);
+
+typedef struct {
+    const char *venue, *state; /* "DOWN" "CONNECTING" "SUBSCRIBING" "LIVE" "BACKOFF" */
+    int64_t last_message_ns;   /* monotonic; 0 never */
+    int64_t since_us;          /* wall time of the last change of state */
+    uint64_t messages, bytes, gaps, resyncs, reconnects, garbled, unknown, refused_levels;
+    int64_t clock_offset_ms;   /* venue's clock minus ours, smoothed; 0 when unknown */
+} feed_health_t;
+unsigned feeds_health(const feeds_t *f, feed_health_t *out, unsigned max);
+
+/* `xorj replay`: one recorded text frame per line through the same parsers into books; no loop. Writes the JSON that
+ * --books asks for. protocol: gemini-v2, gemini-depth, coinbase-advanced. Returns a process exit code. */
+int replay_books(const char *protocol, const char *in_path, const char *out_path, const char *const *seeds, unsigned seeds_n);
+
+#endif

@@ -1,0 +1,62 @@
+/* Orca Whirlpool mathematics (concentrated liquidity, Q64.64 square-root prices): account decoding and exact quotes
+ * with the program's rounding, in 128- and 256-bit integers. Source: facts in the protocol notes, section 8; checked
+ * against the published and on-chain vectors. Adaptive-fee pools and Token-2022 transfer fees are refused by rule
+ * (XE_UNSUPPORTED) for now. Pure. */
+#ifndef XORJ_ENGINE_WHIRL_H
+#define XORJ_ENGINE_WHIRL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/dec.h"
+
+#define WHIRL_TICK_MIN (-443636)
+#define WHIRL_TICK_MAX 443636
+#define WHIRL_ARRAY_TICKS 88
+#define WHIRL_ARRAYS_MAX 7 /* loaded around the price */
+#define WHIRL_POOL_LEN 653
+
+typedef struct {
+    uint16_t tick_spacing, fee_tier_index;
+    uint16_t fee_rate;      /* 1e-6 */
+    uint16_t protocol_rate; /* 1e-4 of the fee */
+    u128_t liquidity, sqrt_price;
+    int32_t tick;
+    uint8_t mint_a[32], mint_b[32], vault_a[32], vault_b[32];
+} whirl_pool_t;
+
+typedef struct { int32_t index; i128_t net; u128_t gross; } whirl_tick_t; /* initialised ticks only */
+typedef struct {
+    int32_t start;
+    bool missing; /* the account does not exist: legal, holds no ticks */
+    unsigned n;
+    whirl_tick_t ticks[WHIRL_ARRAY_TICKS]; /* ascending */
+} whirl_array_t;
+
+xerr_t whirl_pool_decode(const uint8_t *p, size_t n, whirl_pool_t *out);   /* XE_BAD_INPUT: tag or length */
+xerr_t whirl_array_decode(const uint8_t *p, size_t n, unsigned tick_spacing, whirl_array_t *out); /* fixed and dynamic */
+int32_t whirl_array_start(int32_t tick, unsigned tick_spacing);
+
+xerr_t whirl_sqrt_of_tick(int32_t tick, u128_t *out);
+xerr_t whirl_tick_of_sqrt(u128_t sqrt_price, int32_t *out);
+
+typedef struct {
+    uint64_t amount;   /* base units of the fixed token */
+    bool exact_in, a_to_b;
+    u128_t sqrt_limit; /* 0: none */
+} whirl_ask_t;
+
+typedef struct {
+    uint64_t in, out, fee; /* base units; fee in the input token */
+    u128_t sqrt_after, liquidity_after;
+    int32_t tick_after;
+    uint64_t unfilled;
+    unsigned crossed;
+} whirl_quote_t;
+
+/* Arrays: any order, those the caller has. XE_DEPTH: the swap would leave the loaded arrays (never a guess).
+ * XE_RANGE: an amount does not fit u64. XE_BAD_INPUT: amount 0 or limit on the wrong side. XE_UNSUPPORTED: by rule. */
+xerr_t whirl_quote(const whirl_pool_t *pool, const whirl_array_t *arrays, size_t n, const whirl_ask_t *ask, whirl_quote_t *out);
+
+#endif

@@ -1,0 +1,44 @@
+/* Performance of a wallet, from rows (vault_valuations, trades), through a two-level read-through cache: process
+ * memory, then Redis, then PostgreSQL; one query per key in flight. While PostgreSQL is away the last known answer is
+ * given with stale = true and its age. */
+#ifndef XORJ_STORAGE_PERF_H
+#define XORJ_STORAGE_PERF_H
+
+#include "storage/store.h"
+
+typedef enum { RANGE_1D, RANGE_7D, RANGE_30D, RANGE_90D, RANGE_ALL, RANGE_N } range_t;
+const char *range_name(range_t r);
+xerr_t range_parse(span_t text, range_t *out); /* exact spelling; XE_BAD_INPUT */
+
+#define PERF_POINTS_MAX 512
+
+typedef struct {
+    int64_t at_us;
+    int64_t value_e6; /* dollars, 1e-6 */
+} perf_point_t;
+
+typedef struct {
+    char wallet[48];
+    range_t range;
+    bool has_value;          /* false: no valuation known, the figures that need one are unknown */
+    int64_t value_e6;        /* current vault value, 1e-6 dollars */
+    double net_roi, max_drawdown, sharpe; /* percent, percent, annualised; NAN: unknown */
+    double win_rate;         /* percent of closed trades with profit; NAN: no closed trade */
+    int64_t trades;
+    int64_t updated_us;
+    unsigned points_n;
+    const perf_point_t *points; /* oldest first, at most PERF_POINTS_MAX (thinned evenly) */
+} perf_t;
+
+/* What is cached is the encoded answer: storage keeps bytes, the encoder is the handler's. It is called at most once
+ * per load; out is bounded by the cache's entry limit (64 KiB). */
+typedef void (*perf_encode_fn)(const perf_t *p, buf_t *out);
+typedef struct { span_t json; bool stale; int64_t age_ms; } perf_hit_t;
+typedef void (*perf_cb)(void *ctx, xerr_t err, const perf_hit_t *hit);
+
+void perf_get(store_t *s, span_t wallet, range_t r, perf_encode_fn enc, perf_cb cb, void *ctx);
+/* Fresh in memory: answered without a callback; json is borrowed until the loop's next turn. */
+bool perf_peek(store_t *s, span_t wallet, range_t r, perf_hit_t *out);
+void perf_invalidate(store_t *s, span_t wallet);
+
+#endif

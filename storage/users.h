@@ -1,0 +1,32 @@
+/* Users, wallet sessions and used sign-in nonces.
+ *
+ * A session is known by its jti. Truth is the row in PostgreSQL; Redis holds a mirror that is asked only while
+ * PostgreSQL is away, and process memory a short-lived copy (5 s), so a revoked session is never let in again. */
+#ifndef XORJ_STORAGE_USERS_H
+#define XORJ_STORAGE_USERS_H
+
+#include "storage/store.h"
+
+typedef struct {
+    char jti[37];
+    char user_id[37];
+    char wallet[48];
+    int64_t issued_s, expires_s; /* seconds since 1970 */
+} session_t;
+
+typedef void (*session_cb)(void *ctx, xerr_t err, const session_t *s);
+
+/* XE_AUTH: unknown, expired or revoked. XE_DOWN: nobody could be asked. May answer from memory (still asynchronous);
+ * session_peek answers at once when memory is fresh, so that hot reads need no round trip. */
+void session_check(store_t *s, span_t jti, session_cb cb, void *ctx);
+const session_t *session_peek(store_t *s, span_t jti); /* NULL: not in memory or older than 5 s */
+
+/* Marks a nonce as used, whatever comes of the attempt: XE_CONFLICT when it was used before. Durable. */
+void nonce_consume(store_t *s, span_t nonce, span_t wallet, int64_t expires_s, void (*cb)(void *ctx, xerr_t err), void *ctx);
+
+/* First sign-in creates user, settings and bot row with the session in one transaction. in: jti, wallet, issued_s,
+ * expires_s. The answer has user_id. */
+void session_create(store_t *s, const session_t *in, const who_t *who, session_cb cb, void *ctx);
+void session_revoke(store_t *s, span_t jti, const who_t *who, void (*cb)(void *ctx, xerr_t err), void *ctx);
+
+#endif
