@@ -46,7 +46,8 @@ $(B)/lib/lib$(1).a: $(call obj,$(1))
 	ar rcs $$@ $$^
 endef
 $(foreach d,$(LAYERS),$(eval $(call layer_lib,$(d))))
-LIBA := $(foreach d,handlers connectors storage reactor engine base,$(B)/lib/lib$(d).a)
+LINK ?= handlers connectors storage reactor engine base
+LIBA := $(foreach d,$(LINK),$(B)/lib/lib$(d).a)
 
 $(B)/xorj: $(APP_OBJ) $(LIBA)
 	$(CC) $(CFLAGS_ALL) $(APP_OBJ) -Wl,--start-group $(LIBA) -Wl,--end-group $(LIBS) -o $@
