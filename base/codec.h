@@ -5,6 +5,7 @@
 #ifndef XORJ_BASE_CODEC_H
 #define XORJ_BASE_CODEC_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,6 +29,7 @@ size_t b64url_encode(const uint8_t *in, size_t n, char *out, size_t cap);
 xerr_t hex_decode(span_t text, uint8_t *out, size_t cap, size_t *out_len); /* either case */
 void hex_encode(const uint8_t *in, size_t n, char *out);                   /* lower case, 2*n characters and a NUL */
 
-bool utf8_valid(span_t text); /* RFC 3629: no overlong forms, no surrogates, at most U+10FFFF */
+bool utf8_valid(span_t text);   /* RFC 3629: no overlong forms, no surrogates, at most U+10FFFF */
+size_t utf8_next(span_t text);  /* bytes of the first sequence, 0 when it is not valid or text is empty */
 
 #endif
