@@ -49,6 +49,8 @@ $(foreach d,$(LAYERS),$(eval $(call layer_lib,$(d))))
 LINK ?= handlers connectors storage reactor engine base
 LIBA := $(foreach d,$(LINK),$(B)/lib/lib$(d).a)
 
+$(B)/obj/app/cmd.o: CFLAGS += -DXORJ_COMMIT=\"$(COMMIT)\"
+
 $(B)/xorj: $(APP_OBJ) $(LIBA)
 	$(CC) $(CFLAGS_ALL) $(APP_OBJ) -Wl,--start-group $(LIBA) -Wl,--end-group $(LIBS) -o $@
 

@@ -15,7 +15,7 @@ typedef struct {
     inst_kind_t kind;
     char market[48];     /* the venue's own name: "SOL-USD", "solusd"; the pool address for ORCA */
     int8_t pair;         /* index into pairs, -1 for BASIS */
-    uint16_t taker_bps_x100; /* taker fee, hundredths of a basis point: 9000 = 90 bps; pools: 0 (the fee is in the pool) */
+    uint32_t taker_bps_x100; /* taker fee, hundredths of a basis point: 9000 = 90 bps; pools: 0 (the fee is in the pool) */
 } inst_conf_t;
 
 typedef struct {
@@ -105,6 +105,7 @@ void eng_free(engine_t *e);
 void eng_step(engine_t *e, const ev_t *ev, eff_list_t *out);
 
 /* Read-only views, for status pages and tests. */
+const eng_conf_t *eng_conf(const engine_t *e);              /* what it was made with: instruments, pairs, thresholds */
 const book_t *eng_book(const engine_t *e, inst_t i);       /* NULL for pools */
 bool eng_usable(const engine_t *e, inst_t i, int64_t now_ns, xerr_t *why);
 int64_t eng_age_ms(const engine_t *e, inst_t i, int64_t now_ns); /* since last proof of life; -1 never */

@@ -138,6 +138,8 @@ typedef struct {
 xerr_t cfg_load(cfg_t *c, const char *path, char **envp, buf_t *errors);
 xerr_t cfg_check_secrets(const cfg_t *c, buf_t *errors); /* empty, short or well-known secrets */
 void cfg_print(const cfg_t *c, buf_t *out);              /* effective values as config.ini, secrets masked */
+/* Copies the rows flagged L from fresh: what SIGHUP may change. */
+void cfg_take_live(cfg_t *c, const cfg_t *fresh);
 /* libpq connection string in keyword form (values quoted), for storage. */
 void cfg_conninfo(const cfg_t *c, buf_t *out);
 /* Every row documented in this config.ini text? One line per missing or unknown key. */

@@ -10,7 +10,11 @@ typedef enum { MIGRATE_APPLY, MIGRATE_DRY_RUN, MIGRATE_STATUS } migrate_mode_t;
 /* Prints one line per migration to stdout. Serialised by an advisory lock; each migration is one transaction. */
 xerr_t migrate_run(const cfg_t *cfg, migrate_mode_t mode);
 /* For `xorj token`: creates users and live sessions of n wallets in one transaction, so that tokens work at once. */
-struct session_row { char jti[37], wallet[48]; long long issued_s, expires_s; };
-xerr_t sessions_mint(const cfg_t *cfg, const struct session_row *rows, unsigned n);
+struct session_row {
+    char jti[37], wallet[48]; /* in */
+    long long issued_s, expires_s;
+    char user_id[37]; /* out: of the new or the existing user */
+};
+xerr_t sessions_mint(const cfg_t *cfg, struct session_row *rows, unsigned n);
 
 #endif

@@ -1,0 +1,24 @@
+/* The verbs of the program. argv[0] is the verb itself. Each returns the exit code: 0 done, 1 failed, 2 usage. */
+#ifndef XORJ_APP_CMD_H
+#define XORJ_APP_CMD_H
+
+#include "reactor/config.h"
+
+int cmd_serve(int argc, char **argv);
+int cmd_migrate(int argc, char **argv);
+int cmd_check_config(int argc, char **argv);
+int cmd_token(int argc, char **argv);
+int cmd_replay(int argc, char **argv);
+int cmd_version(int argc, char **argv);
+
+/* `-c FILE` (may be absent) and the environment into c; prints what is wrong. 0, or the exit code. */
+int cmd_config(const char *path, cfg_t *c);
+
+#ifndef XORJ_VERSION
+#define XORJ_VERSION "0.1.0"
+#endif
+#ifndef XORJ_COMMIT
+#define XORJ_COMMIT "unknown"
+#endif
+
+#endif
