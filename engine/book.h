@@ -25,8 +25,10 @@ book_t *book_new(size_t levels_per_side); /* at boot; NULL when memory is out */
 void book_free(book_t *b);
 void book_clear(book_t *b);                             /* EMPTY, levels forgotten */
 void book_begin(book_t *b, bool snapshot);              /* a message starts; snapshot forgets all levels first */
-xerr_t book_apply(book_t *b, const chg_t *c, size_t n); /* XE_FULL: cleared; XE_STALE: no snapshot yet (ignored) */
-xerr_t book_end(book_t *b);                             /* XE_CROSSED: cleared; else GOOD when a snapshot was seen */
+/* XE_FULL: cleared, the rest of the message is ignored; XE_STALE: no snapshot yet, or no message open (ignored).
+ * A price or size that is not positive is refused and counted; size 0 removes the level, absent ones are counted. */
+xerr_t book_apply(book_t *b, const chg_t *c, size_t n);
+xerr_t book_end(book_t *b);                             /* XE_CROSSED: cleared; XE_STALE: no snapshot seen; XE_OK: GOOD */
 bool book_good(const book_t *b);
 size_t book_depth(const book_t *b, side_t s);
 const level_t *book_level(const book_t *b, side_t s, size_t i); /* 0 = best; NULL past the end; works in any state */

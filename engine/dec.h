@@ -6,6 +6,7 @@
 #ifndef XORJ_ENGINE_DEC_H
 #define XORJ_ENGINE_DEC_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,6 +18,7 @@ __extension__ typedef unsigned __int128 u128_t;
 
 #define DEC_SCALE 1000000000000LL /* 1e12 */
 #define DEC_TEXT_MAX 48
+#define USD_OF_DIVISOR 1000000000000000000ULL /* price times quantity is 1e-24; dollars are 1e-6 */
 
 typedef struct { i128_t raw; } px_t;  /* price: 1e-12 quote units per base unit, >= 0 */
 typedef struct { i128_t raw; } qty_t; /* quantity: 1e-12 base units, >= 0 */

@@ -1,0 +1,12 @@
+#include "engine/event.h"
+
+static const char *const venue_names[VENUE_N] = {
+    [VENUE_COINBASE] = "coinbase",
+    [VENUE_GEMINI] = "gemini",
+    [VENUE_ORCA] = "orca",
+};
+
+const char *venue_name(venue_t v)
+{
+    return (unsigned)v < VENUE_N ? venue_names[v] : "?";
+}
