@@ -1,0 +1,208 @@
+#!/usr/bin/env bash
+# Installs what is missing, with apt-get. Looks at files and commands first: when nothing is missing it asks nobody,
+# needs no network and takes a few milliseconds.
+#
+#   deploy/deps.sh [--check] GROUP...      groups: build run test lint bench
+#
+# --check only reports: exit code 1 and one line that names what is missing and the command that installs it.
+# Packages that bring servers never leave one running or enabled: XORJ starts its own, private ones.
+set -u
+
+here=$(cd "$(dirname "$0")" && pwd)
+check=0
+missing=()  # packages to install
+why=()      # what was looked for, in words
+
+need() { # package, words
+    missing+=("$1")
+    why+=("$2")
+}
+
+have_cmd() { command -v "$1" >/dev/null 2>&1; }
+have_pc() { have_cmd pkg-config && pkg-config --exists "$1" 2>/dev/null; }
+have_file() { # any of the globs
+    local f
+    for f in "$@"; do
+        [ -e "$f" ] && return 0
+    done
+    return 1
+}
+need_cmd() { have_cmd "$1" || need "$2" "$1"; }
+need_pc() { have_pc "$1" || need "$2" "$1"; }
+
+need_uv_plugin() {
+    have_file /usr/lib/*/libwebsockets-evlib_uv.so /usr/lib/libwebsockets-evlib_uv.so || need "$1" "libwebsockets over libuv"
+}
+
+group_build() {
+    have_cmd "${CC:-gcc}" || need gcc "${CC:-gcc}"
+    have_file /usr/include/stdlib.h || need libc6-dev "C headers"
+    need_cmd make make
+    need_cmd git git
+    need_cmd pkg-config pkg-config
+    need_pc libevent libevent-dev
+    need_pc libpq libpq-dev
+    need_pc hiredis libhiredis-dev
+    need_pc libwebsockets libwebsockets-dev
+    need_pc libuv libuv1-dev
+    need_pc openssl libssl-dev
+    need_pc inih libinih-dev
+    have_file /usr/include/jsmn.h /usr/local/include/jsmn.h || need libjsmn-dev jsmn.h
+    # The event library plugin is its own package since libwebsockets 4.1; older ones have it inside the library.
+    if have_pc libwebsockets; then
+        pkg-config --atleast-version=4.1 libwebsockets && need_uv_plugin libwebsockets-evlib-uv
+    else
+        need_uv_plugin '?libwebsockets-evlib-uv'
+    fi
+}
+
+group_run() {
+    have_file /usr/lib/postgresql/*/bin/postgres || have_cmd postgres || need postgresql "PostgreSQL server"
+    need_cmd redis-server redis-server
+    need_cmd openssl openssl
+    need_cmd setpriv util-linux
+    have_file /etc/ssl/certs/ca-certificates.crt || need ca-certificates "certificate authorities"
+}
+
+group_test() {
+    group_build
+    group_run
+    have_file /usr/include/cmocka.h /usr/local/include/cmocka.h || need libcmocka-dev cmocka.h
+    need_cmd node nodejs
+    need_cmd npm npm
+}
+
+group_lint() {
+    group_build
+    need_cmd clang clang
+    need_cmd clang-tidy clang-tidy
+    need_cmd cppcheck cppcheck
+    need_cmd shellcheck shellcheck
+}
+
+group_bench() {
+    group_build
+    group_run
+    need_cmd wrk wrk
+    have_file /usr/lib/postgresql/*/bin/pgbench || have_cmd pgbench || need postgresql-contrib pgbench
+    have_cmd nginx || have_file /usr/sbin/nginx || need nginx nginx
+}
+
+say() { printf '%s\n' "$*" >&2; }
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then
+        "$@"
+    elif have_cmd sudo; then
+        if sudo -n true 2>/dev/null; then
+            sudo -n "$@"
+        elif [ -t 0 ]; then
+            sudo "$@"
+        else
+            say "deps: sudo wants a password and there is no terminal to ask on. Run this once as root: deploy/deps.sh ${groups[*]}"
+            return 1
+        fi
+    else
+        say "deps: not root and no sudo. Run this once as root: deploy/deps.sh ${groups[*]}"
+        return 1
+    fi
+}
+
+apt() { # retried: mirrors and locks have bad moments
+    local try
+    for try in 1 2 3; do
+        as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=180 -o Acquire::Retries=3 \
+            -o Dpkg::Options::=--force-confold "$@" </dev/null && return 0
+        say "deps: apt-get $1 failed (try $try of 3)"
+        sleep $((try * 3))
+    done
+    return 1
+}
+
+has_candidate() {
+    local c
+    c=$(apt-cache policy "$1" 2>/dev/null | sed -n 's/^ *Candidate: //p')
+    [ -n "$c" ] && [ "$c" != "(none)" ]
+}
+
+# While packages are installed no service may start, and PostgreSQL makes no cluster of its own. Both marks are ours
+# alone and go away again; an administrator's own policy is left as it is.
+quiet_begin() {
+    quiet_policy=0
+    if [ ! -e /usr/sbin/policy-rc.d ]; then
+        as_root sh -c 'printf "#!/bin/sh\nexit 101\n" >/usr/sbin/policy-rc.d && chmod 755 /usr/sbin/policy-rc.d' && quiet_policy=1
+    fi
+    as_root sh -c 'mkdir -p /etc/postgresql-common/createcluster.d &&
+        echo "create_main_cluster = false" >/etc/postgresql-common/createcluster.d/xorj.conf'
+    had_redis=0
+    have_cmd redis-server && had_redis=1
+    had_nginx=0
+    have_file /usr/sbin/nginx && had_nginx=1
+}
+
+quiet_end() {
+    [ "$quiet_policy" = 1 ] && as_root rm -f /usr/sbin/policy-rc.d
+    as_root rm -f /etc/postgresql-common/createcluster.d/xorj.conf
+    if have_cmd systemctl; then # not at the next boot either
+        [ "$had_redis" = 0 ] && have_cmd redis-server && as_root systemctl disable redis-server >/dev/null 2>&1
+        [ "$had_nginx" = 0 ] && have_file /usr/sbin/nginx && as_root systemctl disable nginx >/dev/null 2>&1
+    fi
+    return 0
+}
+
+install_missing() {
+    if ! have_cmd apt-get; then
+        say "deps: this system has no apt-get. Install by hand: ${why[*]}"
+        return 1
+    fi
+    local want=() p
+    say "deps: installing ${missing[*]}"
+    quiet_begin
+    trap quiet_end EXIT
+    trap 'exit 130' INT TERM
+    apt update || say "deps: the package lists could not be refreshed; trying with what is known"
+    for p in "${missing[@]}"; do
+        case $p in
+        \?*) has_candidate "${p#\?}" && want+=("${p#\?}") ;; # optional
+        *) want+=("$p") ;;
+        esac
+    done
+    [ ${#want[@]} = 0 ] || apt install --no-install-recommends "${want[@]}" || return 1
+}
+
+collect() {
+    local g
+    missing=()
+    why=()
+    for g in "${groups[@]}"; do
+        "group_$g"
+    done
+}
+
+groups=()
+for a in "$@"; do
+    case $a in
+    --check) check=1 ;;
+    build | run | test | lint | bench) groups+=("$a") ;;
+    *)
+        say "usage: deploy/deps.sh [--check] build|run|test|lint|bench ..."
+        exit 2
+        ;;
+    esac
+done
+[ ${#groups[@]} -gt 0 ] || groups=(build run)
+
+collect
+[ ${#missing[@]} = 0 ] && exit 0
+if [ "$check" = 1 ]; then
+    say "missing: ${why[*]}"
+    say "install with: ${here#"$PWD"/}/deps.sh ${groups[*]}"
+    exit 1
+fi
+install_missing || { say "deps: installing failed: ${missing[*]}"; exit 1; }
+hash -r
+collect
+if [ ${#missing[@]} -gt 0 ]; then
+    say "deps: still missing after installing: ${why[*]}"
+    exit 1
+fi
