@@ -1,7 +1,9 @@
-# XORJ. `make run` and `make test` are the two commands of the README; everything else is listed by `make help`.
+# XORJ. `make run` and `make test` are the two commands of the README; `make help` lists the others.
 # B is the build directory; FLAVOUR=asan adds AddressSanitizer and UBSan; CC=clang works as well as gcc.
 
-CC ?= gcc
+ifeq ($(origin CC),default)
+CC := gcc
+endif
 FLAVOUR ?= release
 ifeq ($(FLAVOUR),asan)
 B ?= build/asan
@@ -12,9 +14,24 @@ OPT ?= -O2 -g
 endif
 COMMIT := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 
+# Both cores, unless the caller said otherwise.
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+ifeq ($(filter -j%,$(MAKEFLAGS)),)
+MAKEFLAGS += -j$(JOBS)
+endif
+
+# Building needs packages but no network: say at once what is missing.
+SERVANTS := help run up down status test check lint chaos bench load fuzz clean deps npm
+ifneq ($(filter-out $(SERVANTS),$(or $(MAKECMDGOALS),all)),)
+MISSING := $(shell CC='$(CC)' deploy/deps.sh --check build 2>&1)
+ifneq ($(MISSING),)
+$(error $(MISSING))
+endif
+endif
+
 PKGS := libevent libevent_openssl libpq hiredis libwebsockets libuv openssl inih
-PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
-LIBS = $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lpthread -lm
+PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lpthread -lm
 
 WARN := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wpointer-arith \
         -Wwrite-strings -Wformat=2 -Wundef -Wno-unused-parameter -Werror
@@ -28,8 +45,9 @@ LIB_OBJ := $(foreach d,$(LAYERS),$(call obj,$(d)))
 APP_OBJ := $(call obj,app)
 SIM_OBJ := $(call obj,sim)
 UNIT := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/test_*.c))
+VECTORS := $(if $(wildcard tests/vectors.c),$(B)/tests/vectors)
 
-all: $(B)/xorj $(B)/xorj-sim
+all: $(B)/xorj $(B)/xorj-sim $(VECTORS) ## build the programs (the default): no network
 .PHONY: all
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -38,6 +56,13 @@ $(B)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) -MMD -MP -c $< -o $@
 
+# The commit is part of `xorj version`; only that file is built again when it changes.
+ifneq ($(shell cat $(B)/commit 2>/dev/null),$(COMMIT))
+$(B)/obj/app/cmd.o: FORCE
+endif
+$(B)/obj/app/cmd.o: CFLAGS += -DXORJ_COMMIT='"$(COMMIT)"'
+FORCE: ;
+.PHONY: FORCE
 
 define layer_lib
 $(B)/lib/lib$(1).a: $(call obj,$(1))
@@ -49,15 +74,18 @@ $(foreach d,$(LAYERS),$(eval $(call layer_lib,$(d))))
 LINK ?= handlers connectors storage reactor engine base
 LIBA := $(foreach d,$(LINK),$(B)/lib/lib$(d).a)
 
-$(B)/obj/app/cmd.o: CFLAGS += -DXORJ_COMMIT=\"$(COMMIT)\"
-
 $(B)/xorj: $(APP_OBJ) $(LIBA)
 	$(CC) $(CFLAGS_ALL) $(APP_OBJ) -Wl,--start-group $(LIBA) -Wl,--end-group $(LIBS) -o $@
+	@echo $(COMMIT) >$(B)/commit
 
 $(B)/xorj-sim: $(SIM_OBJ) $(LIBA)
 	$(CC) $(CFLAGS_ALL) $(SIM_OBJ) -Wl,--start-group $(LIBA) -Wl,--end-group $(LIBS) -o $@
 
-# A unit test is one file, linked with the layers it needs: base and engine and reactor always, more by NEED_<test>.
+$(B)/tests/vectors: tests/vectors.c $(LIBA)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) -MMD -MP -MF $@.d $< -Wl,--start-group $(LIBA) -Wl,--end-group $(LIBS) -o $@
+
+# A unit test is one file with its own main, linked with every layer; LINK="reactor base" narrows it while others change.
 $(B)/tests/unit/%: tests/unit/%.c $(LIBA)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) -MMD -MP -MF $@.d $< -Wl,--start-group $(LIBA) -Wl,--end-group $(LIBS) -lcmocka -o $@
@@ -65,4 +93,102 @@ $(B)/tests/unit/%: tests/unit/%.c $(LIBA)
 unit: $(UNIT)
 .PHONY: unit
 
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+# ---- the stack ------------------------------------------------------------------------------------------------------
+
+STACK = B=$(B) RUN_DIR='$(RUN_DIR)' PORT='$(PORT)' FEEDS='$(FEEDS)' deploy/stack.sh
+RUN_DIR ?= .run
+PORT ?= 8080
+FEEDS ?= sim
+MAKE_ALL = +@$(MAKE) --no-print-directory
+
+run: ## the whole thing in the foreground: FEEDS=sim|live PORT= RUN_DIR=
+	@deploy/deps.sh build run
+	@echo "building"
+	$(MAKE_ALL) -s all
+	@$(STACK) run
+
+up: ## the same in the background; .run/env says where everything is
+	@deploy/deps.sh build run
+	$(MAKE_ALL) -s all
+	@$(STACK) up
+
+down: ## stop what `make up` started; the data stays
+	@$(STACK) down
+
+status: ## what runs
+	@$(STACK) status
+
+deps: ## install every package that building, running and testing need
+	@deploy/deps.sh build run test
+.PHONY: run up down status deps
+
+# ---- tests ----------------------------------------------------------------------------------------------------------
+
+SUITE ?=
+SECONDS ?=
+comma := ,
+SUITES := $(or $(subst $(comma), ,$(SUITE)),unit wire replay chaos browser)
+NODE_STAMP := tests/node_modules/.stamp
+
+# npm's own network hiccups are retried; the lock file decides what is installed.
+$(NODE_STAMP): tests/package.json tests/package-lock.json
+	@echo "installing the test clients from the npm registry"
+	@cd tests && for try in 1 2 3; do \
+	    npm ci --no-audit --no-fund --ignore-scripts --omit=optional --loglevel=error && break; \
+	    [ $$try = 3 ] && exit 1; sleep 3; done
+	@touch $@
+npm: $(NODE_STAMP) ## install the test clients
+.PHONY: npm
+
+test: ## every suite against its own throw-away stack: SUITE=unit|wire|replay|chaos|browser
+	@deploy/deps.sh test
+	@echo "building with AddressSanitizer and UBSan"
+	$(MAKE_ALL) -s FLAVOUR=asan B=$(B)/asan all $(if $(filter unit,$(SUITES)),unit)
+ifneq ($(filter-out unit,$(SUITES)),)
+	@echo "building the release"
+	$(MAKE_ALL) -s FLAVOUR=release B=$(B) all
+	$(MAKE_ALL) -s npm
+endif
+	@B=$(B) SECONDS='$(SECONDS)' node tests/run.mjs $(SUITES)
+
+chaos: ## fault runs, longer with SECONDS=
+	$(MAKE_ALL) test SUITE=chaos SECONDS='$(or $(SECONDS),120)'
+
+lint: ## include arrows, configuration, clang, clang-tidy, cppcheck, shellcheck
+	@CC=clang deploy/deps.sh --check build || true
+	@B=$(B) tests/lint/lint.sh $(ONLY)
+
+check: ## lint and test
+	$(MAKE_ALL) lint
+	$(MAKE_ALL) test
+.PHONY: test chaos lint check
+
+ifneq ($(wildcard bench/run.mjs),)
+bench: ## the ratio table beside the peers
+	@deploy/deps.sh bench
+	$(MAKE_ALL) -s all npm
+	@B=$(B) node bench/run.mjs
+.PHONY: bench
+endif
+ifneq ($(wildcard bench/load.mjs),)
+load: ## the load gate
+	@deploy/deps.sh bench
+	$(MAKE_ALL) -s all npm
+	@B=$(B) DURATION='$(DURATION)' node bench/load.mjs
+.PHONY: load
+endif
+ifneq ($(wildcard tests/fuzz/run.mjs),)
+fuzz: ## the fuzzers for SECONDS= each
+	@deploy/deps.sh test lint
+	@B=$(B) SECONDS='$(or $(SECONDS),60)' node tests/fuzz/run.mjs
+.PHONY: fuzz
+endif
+
+ABSENT := :$(if $(wildcard bench/run.mjs),,bench):$(if $(wildcard bench/load.mjs),,load):$(if $(wildcard tests/fuzz/run.mjs),,fuzz):
+clean: ## delete what was built
+	rm -rf build
+help: ## this list
+	@awk -F ':.*## ' -v absent='$(ABSENT)' '/^[a-z]+:.*## / && !index(absent, ":" $$1 ":") { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+.PHONY: clean help
+
+-include $(shell find $(B)/obj $(B)/tests -name '*.d' 2>/dev/null)

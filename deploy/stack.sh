@@ -376,7 +376,7 @@ redis_conf() { # port
 bind 127.0.0.1
 port $1
 requirepass $REDIS_PW
-dir $RUN_DIR/redis
+dir "$RUN_DIR/redis"
 daemonize no
 save ""
 appendonly no
