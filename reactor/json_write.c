@@ -1,0 +1,210 @@
+/* The writer half of json.h. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/codec.h"
+#include "reactor/json.h"
+
+#define DEPTH_MAX 63
+
+void jw_init(jw_t *w, buf_t *b)
+{
+    *w = (jw_t){.b = b};
+}
+
+static uint64_t bit(const jw_t *w)
+{
+    return UINT64_C(1) << w->depth;
+}
+
+static void comma(jw_t *w)
+{
+    if (w->comma & bit(w)) buf_add(w->b, ",", 1);
+    w->comma |= bit(w);
+}
+
+/* Every value begins here. */
+static void value(jw_t *w)
+{
+    if (w->after_key) {
+        w->after_key = false;
+        return;
+    }
+    XASSERT(!(w->isobj & bit(w)));                  /* a member needs its name first */
+    XASSERT(w->depth || !(w->comma & bit(w)));      /* one value at the top */
+    comma(w);
+}
+
+static void open_box(jw_t *w, bool obj)
+{
+    value(w);
+    XASSERT(w->depth < DEPTH_MAX);
+    w->depth++;
+    w->comma &= ~bit(w);
+    w->isobj = obj ? w->isobj | bit(w) : w->isobj & ~bit(w);
+    buf_add(w->b, obj ? "{" : "[", 1);
+}
+
+void jw_obj(jw_t *w)
+{
+    open_box(w, true);
+}
+
+void jw_arr(jw_t *w)
+{
+    open_box(w, false);
+}
+
+void jw_end(jw_t *w)
+{
+    XASSERT(w->depth && !w->after_key);
+    buf_add(w->b, w->isobj & bit(w) ? "}" : "]", 1);
+    w->depth--;
+}
+
+static void put_escape(buf_t *b, unsigned char ch)
+{
+    static const char hex[] = "0123456789abcdef";
+    static const char *const named[] = {['\b'] = "\\b", ['\f'] = "\\f", ['\n'] = "\\n", ['\r'] = "\\r", ['\t'] = "\\t"};
+    if (ch == '"' || ch == '\\') {
+        buf_add(b, (char[]){'\\', (char)ch}, 2);
+    } else if (ch < sizeof named / sizeof *named && named[ch]) {
+        buf_add(b, named[ch], 2);
+    } else {
+        buf_add(b, (char[]){'\\', 'u', '0', '0', hex[ch >> 4], hex[ch & 15]}, 6);
+    }
+}
+
+/* Runs of bytes that stand for themselves are copied whole. */
+static void put_string(buf_t *b, span_t s)
+{
+    size_t from = 0;
+    buf_add(b, "\"", 1);
+    for (size_t i = 0; i < s.n;) {
+        unsigned char ch = (unsigned char)s.p[i];
+        size_t n = ch < 0x80 ? 1 : utf8_next((span_t){s.p + i, s.n - i});
+        if (n && ch >= 0x20 && ch != '"' && ch != '\\') {
+            i += n;
+            continue;
+        }
+        buf_add(b, s.p + from, i - from);
+        if (n) put_escape(b, ch);
+        else buf_str(b, "\xef\xbf\xbd");
+        from = ++i;
+    }
+    buf_add(b, s.p + from, s.n - from);
+    buf_add(b, "\"", 1);
+}
+
+void jw_key(jw_t *w, const char *name)
+{
+    XASSERT(w->depth && (w->isobj & bit(w)) && !w->after_key);
+    comma(w);
+    put_string(w->b, span_of(name));
+    buf_add(w->b, ":", 1);
+    w->after_key = true;
+}
+
+void jw_str(jw_t *w, span_t s)
+{
+    value(w);
+    put_string(w->b, s);
+}
+
+void jw_cstr(jw_t *w, const char *s)
+{
+    if (s) jw_str(w, span_of(s));
+    else jw_null(w);
+}
+
+static void put_u64(buf_t *b, uint64_t v)
+{
+    char text[20];
+    size_t at = sizeof text;
+    do text[--at] = (char)('0' + v % 10);
+    while (v /= 10);
+    buf_add(b, text + at, sizeof text - at);
+}
+
+void jw_i64(jw_t *w, int64_t v)
+{
+    value(w);
+    if (v < 0) buf_add(w->b, "-", 1);
+    put_u64(w->b, v < 0 ? 0 - (uint64_t)v : (uint64_t)v);
+}
+
+void jw_u64(jw_t *w, uint64_t v)
+{
+    value(w);
+    put_u64(w->b, v);
+}
+
+void jw_bool(jw_t *w, bool v)
+{
+    value(w);
+    buf_str(w->b, v ? "true" : "false");
+}
+
+void jw_null(jw_t *w)
+{
+    value(w);
+    buf_add(w->b, "null", 4);
+}
+
+void jw_f64(jw_t *w, double v)
+{
+    char text[40];
+    if (!isfinite(v)) {
+        jw_null(w);
+        return;
+    }
+    value(w);
+    for (int digits = 15; digits <= 17; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, v);
+        if (strtod(text, NULL) == v) break;
+    }
+    buf_str(w->b, text);
+}
+
+void jw_raw(jw_t *w, span_t json)
+{
+    XASSERT(json.n);
+    value(w);
+    buf_add(w->b, json.p, json.n);
+}
+
+static void put_padded(char *to, size_t width, int64_t v)
+{
+    for (; width; v /= 10) to[--width] = (char)('0' + v % 10);
+}
+
+/* Days since 1970 to a date: years begin in March, so that the leap day comes last. */
+static void civil(int64_t days, int64_t *y, int64_t *m, int64_t *d)
+{
+    days += 719468;
+    int64_t era = days / 146097, doe = days % 146097;
+    int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
+    int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100), mp = (5 * doy + 2) / 153;
+    *d = doy - (153 * mp + 2) / 5 + 1;
+    *m = mp < 10 ? mp + 3 : mp - 9;
+    *y = yoe + era * 400 + (*m <= 2);
+}
+
+void jw_time_us(jw_t *w, int64_t unix_us)
+{
+    static const int64_t last = INT64_C(253402300799999999); /* the end of year 9999 */
+    char text[] = "\"0000-00-00T00:00:00.000000Z\"";
+    int64_t us = unix_us < 0 ? 0 : unix_us > last ? last : unix_us, y, m, d, s = us / 1000000;
+    value(w);
+    civil(s / 86400, &y, &m, &d);
+    s %= 86400;
+    put_padded(text + 1, 4, y);
+    put_padded(text + 6, 2, m);
+    put_padded(text + 9, 2, d);
+    put_padded(text + 12, 2, s / 3600);
+    put_padded(text + 15, 2, s / 60 % 60);
+    put_padded(text + 18, 2, s % 60);
+    put_padded(text + 21, 6, us % 1000000);
+    buf_add(w->b, text, sizeof text - 1);
+}
