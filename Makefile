@@ -81,9 +81,11 @@ $(B)/xorj: $(APP_OBJ) $(LIBA)
 $(B)/xorj-sim: $(SIM_OBJ) $(LIBA)
 	$(CC) $(CFLAGS_ALL) $(SIM_OBJ) -Wl,--start-group $(LIBA) -Wl,--end-group $(LIBS) -o $@
 
-$(B)/tests/vectors: tests/vectors.c $(LIBA)
+VEC_SRC := tests/vectors.c tests/vec_json.c tests/vec_whirl.c tests/vec_keys.c
+VEC_LIB := $(B)/lib/libengine.a $(B)/lib/libbase.a
+$(B)/tests/vectors: $(VEC_SRC) tests/vec.h tests/vec_json.h $(VEC_LIB)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) -MMD -MP -MF $@.d $< -Wl,--start-group $(LIBA) -Wl,--end-group $(LIBS) -o $@
+	$(CC) $(CFLAGS_ALL) $(VEC_SRC) -Wl,--start-group $(VEC_LIB) -Wl,--end-group $(LIBS) -o $@
 
 # A unit test is one file with its own main, linked with every layer; LINK="reactor base" narrows it while others change.
 $(B)/tests/unit/%: tests/unit/%.c $(LIBA)

@@ -1,7 +1,7 @@
 #include "base/codec.h"
 
 #define B58_TEXT_MAX 128
-#define B58_BYTES_MAX 64
+#define B58_BYTES_MAX 128
 
 static const char b58_digits[] = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
 static const char b64_digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";

@@ -16,7 +16,7 @@
 
 /* XE_BAD_INPUT: foreign character. XE_RANGE: does not fit cap. Input over 128 characters is refused (quadratic cost). */
 xerr_t b58_decode(span_t text, uint8_t *out, size_t cap, size_t *out_len);
-/* Writes text and a NUL; needs cap >= 2*n+2 for n <= 64. Returns characters written, 0 when cap is too small. */
+/* Writes text and a NUL; needs cap >= 2*n+2 for n <= 128. Returns characters written, 0 when cap is too small. */
 size_t b58_encode(const uint8_t *in, size_t n, char *out, size_t cap);
 /* A wallet address: 32 to 44 base58 characters that decode to exactly 32 bytes. */
 xerr_t b58_key(span_t text, uint8_t key[32]);

@@ -16,6 +16,7 @@
 #define WHIRL_ARRAY_TICKS 88
 #define WHIRL_ARRAYS_MAX 7 /* loaded around the price */
 #define WHIRL_POOL_LEN 653
+#define WHIRL_ORACLE_LEN 254
 
 typedef struct {
     uint16_t tick_spacing, fee_tier_index;
@@ -31,11 +32,23 @@ typedef struct {
     int32_t start;
     bool missing; /* the account does not exist: legal, holds no ticks */
     unsigned n;
+    uint8_t pool[32]; /* the pool this array says it belongs to; the caller compares */
     whirl_tick_t ticks[WHIRL_ARRAY_TICKS]; /* ascending */
 } whirl_array_t;
 
 xerr_t whirl_pool_decode(const uint8_t *p, size_t n, whirl_pool_t *out);   /* XE_BAD_INPUT: tag or length */
 xerr_t whirl_array_decode(const uint8_t *p, size_t n, unsigned tick_spacing, whirl_array_t *out); /* fixed and dynamic */
+
+/* The oracle account of a pool with an adaptive fee: constants and the running state of its volatility. */
+typedef struct {
+    uint8_t pool[32];
+    uint64_t enabled_from, last_reference_at, last_major_at;
+    uint16_t filter_period, decay_period, reduction, group_size, major_ticks;
+    uint32_t control, volatility_max, volatility_reference, volatility;
+    int32_t group_reference;
+} whirl_oracle_t;
+xerr_t whirl_oracle_decode(const uint8_t *p, size_t n, whirl_oracle_t *out);
+
 int32_t whirl_array_start(int32_t tick, unsigned tick_spacing);
 
 xerr_t whirl_sqrt_of_tick(int32_t tick, u128_t *out);
@@ -51,12 +64,14 @@ typedef struct {
     uint64_t in, out, fee; /* base units; fee in the input token */
     u128_t sqrt_after, liquidity_after;
     int32_t tick_after;
-    uint64_t unfilled;
+    uint64_t unfilled; /* of an exact-in amount that met its limit: check it */
     unsigned crossed;
+    uint16_t program_error; /* with a failure: what the program would answer; 0 when an array is not loaded or refused by rule */
 } whirl_quote_t;
 
-/* Arrays: any order, those the caller has. XE_DEPTH: the swap would leave the loaded arrays (never a guess).
- * XE_RANGE: an amount does not fit u64. XE_BAD_INPUT: amount 0 or limit on the wrong side. XE_UNSUPPORTED: by rule. */
+/* Arrays: any order, those the caller has. A swap reads three at most. XE_DEPTH: it would leave the loaded arrays (never
+ * a guess), or what one swap can reach (out->program_error is then not 0). XE_RANGE: an amount or product the program
+ * itself refuses. XE_BAD_INPUT: amount 0 or limit on the wrong side. XE_UNSUPPORTED: by rule. */
 xerr_t whirl_quote(const whirl_pool_t *pool, const whirl_array_t *arrays, size_t n, const whirl_ask_t *ask, whirl_quote_t *out);
 
 #endif
