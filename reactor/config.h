@@ -2,7 +2,10 @@
  *
  * Order of precedence: default, config.ini, environment XORJ_<SECTION>_<KEY>, then the well-known names (DATABASE_URL,
  * DATABASE_HOST.., REDIS_URL, JWT_SECRET, ALLOWED_ORIGINS, SOLANA_RPC_URL). Unknown keys, bad values and weak secrets
- * are refused with one line each. Read once; a secret never prints. */
+ * are refused with one line each. Read once; a secret never prints.
+ *
+ * A variable XORJ_A_B that names no key is refused too, save XORJ_TEST_, XORJ_BENCH_, XORJ_SIM_, XORJ_RUN_ and
+ * XORJ_BUILD_, which belong to scripts; so are single words such as XORJ_URL. DATABASE_URL wins over DATABASE_HOST... */
 #ifndef XORJ_REACTOR_CONFIG_H
 #define XORJ_REACTOR_CONFIG_H
 
@@ -63,7 +66,7 @@
     X(limits, user_burst, INT, "60", 1, 10000000, L, "RL-USER requests in one second")                                     \
     X(limits, ws_per_min, INT, "30", 1, 10000000, L, "RL-WS connects per principal")                                       \
     X(limits, keys_max, INT, "65536", 64, 4194304, F, "limiter entries kept; the least recently used goes first")          \
-    X(database, host, STR, "127.0.0.1", 1, 200, F, "numeric address or directory of the unix socket")                      \
+    X(database, host, STR, "127.0.0.1", 1, 200, F, "address, name (looked up once at start) or directory of the unix socket")              \
     X(database, port, INT, "5432", 1, 65535, F, "port")                                                                    \
     X(database, name, STR, "xorj", 1, 63, F, "database")                                                                   \
     X(database, user, STR, "xorj", 1, 63, F, "role")                                                                       \
@@ -140,9 +143,11 @@ xerr_t cfg_check_secrets(const cfg_t *c, buf_t *errors); /* empty, short or well
 void cfg_print(const cfg_t *c, buf_t *out);              /* effective values as config.ini, secrets masked */
 /* Copies the rows flagged L from fresh: what SIGHUP may change. */
 void cfg_take_live(cfg_t *c, const cfg_t *fresh);
-/* libpq connection string in keyword form (values quoted), for storage. */
-void cfg_conninfo(const cfg_t *c, buf_t *out);
+/* libpq connection string in keyword form (values quoted), for storage. A host given by name is looked up here, which
+ * may take its time: call it before the loop turns. XE_DOWN when the name has no address. */
+xerr_t cfg_conninfo(const cfg_t *c, buf_t *out);
 /* Every row documented in this config.ini text? One line per missing or unknown key. */
 xerr_t cfg_check_sample(const char *path, buf_t *errors);
+void cfg_write_sample(buf_t *out); /* the sections of such a file, each key with its text and default */
 
 #endif
