@@ -92,6 +92,10 @@ $(B)/tests/unit/%: tests/unit/%.c $(LIBA)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) -MMD -MP -MF $@.d $< -Wl,--start-group $(LIBA) -Wl,--end-group $(LIBS) -lcmocka -o $@
 
+$(B)/bench/load: bench/load.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) $< -o $@
+
 unit: $(UNIT)
 .PHONY: unit
 
@@ -168,7 +172,7 @@ check: ## lint and test
 ifneq ($(wildcard bench/run.mjs),)
 bench: ## the ratio table beside the peers
 	@deploy/deps.sh bench
-	$(MAKE_ALL) -s all npm
+	$(MAKE_ALL) -s all $(B)/bench/load
 	@B=$(B) node bench/run.mjs
 .PHONY: bench
 endif

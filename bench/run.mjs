@@ -19,7 +19,7 @@ const say = (s) => process.stdout.write(`${s}\n`);
 
 function stack(...args) {
   const env = { ...process.env, RUN_DIR: path.join(WORK, 'run'), PORT: '0', XORJ_LIMITS_ENABLED: 'false', XORJ_WS_PER_PRINCIPAL: '20000', XORJ_LOG_OPPORTUNITIES: 'false' };
-  execFileSync('sh', [path.join(ROOT, 'deploy', 'stack.sh'), ...args], { cwd: ROOT, env, stdio: ['ignore', 'ignore', 'inherit'] });
+  execFileSync('bash', [path.join(ROOT, 'deploy', 'stack.sh'), ...args], { cwd: ROOT, env, stdio: ['ignore', 'ignore', 'inherit'] });
 }
 
 function readEnv() {
