@@ -12,7 +12,7 @@ typedef struct {
 } known_t;
 
 static const pair_conf_t pairs[] = {
-    {"SOL/USD", 9, 6},
+    {"SOL/USD", 9, 6, false},
 };
 
 static const known_t known[] = {

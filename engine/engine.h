@@ -20,7 +20,8 @@ typedef struct {
 
 typedef struct {
     char name[16];       /* "SOL/USD" */
-    uint8_t base_decimals, quote_decimals; /* of the pool's tokens: 9, 6 */
+    uint8_t base_decimals, quote_decimals; /* of the pool's tokens: 9, 6; at most 12 */
+    bool base_is_b;      /* the pool's token B is the base; A as a rule */
 } pair_conf_t;
 
 typedef struct {
@@ -49,8 +50,10 @@ typedef struct {
     px_t buy_px, sell_px;    /* average executed price at size, in USD per base (basis applied) */
     px_t buy_touch, sell_touch; /* best price / pool mid before the trade */
     qty_t size;              /* base units */
-    usd_t buy_cost, sell_proceeds; /* before fees that are not in the price */
-    usd_t fee_cex, fee_dex, fee_network, slippage, fee_total; /* dollars, each >= 0 */
+    usd_t buy_cost, sell_proceeds; /* before fees that are not in the price; the pool's fee is in the price */
+    /* Dollars, each >= 0. fee_total = cex + dex + network; gross = net + fee_total. Slippage (walk and impact against the
+     * touch, both legs) is told beside them: it is inside cost and proceeds already. */
+    usd_t fee_cex, fee_dex, fee_network, slippage, fee_total;
     px_t basis;              /* USD per USDC used */
     int32_t gross_bps_x100, net_bps_x100, peak_net_bps_x100;
     usd_t predicted_pnl;
