@@ -1,0 +1,106 @@
+/* The simulator's root: one market, one pool, one server, and the venues that speak for them.
+ *
+ * A venue is an endpoint_t row: path, what a new websocket gets, what a message does, what each turn sends. Everything
+ * that leaves goes through out_text or out_rpc, which is where the faults act. */
+#ifndef XORJ_SIM_SIM_H
+#define XORJ_SIM_SIM_H
+
+#include "reactor/arena.h"
+#include "reactor/json.h"
+#include "sim/market.h"
+#include "sim/play.h"
+#include "sim/pool.h"
+#include "sim/server.h"
+
+typedef enum { SV_COINBASE, SV_GEMINI, SV_SOLANA, SV_N } sv_t;
+typedef enum { EP_COINBASE, EP_GEMINI, EP_GEMINI_V2, EP_SOLANA, EP_N } ep_t;
+typedef enum { FAULT_DISCONNECT, FAULT_SILENCE, FAULT_GAP, FAULT_GARBAGE, FAULT_SLOW, FAULT_N } fault_t;
+
+#define SIM_CLIENTS_MAX 64 /* websockets of one venue */
+#define SIM_SCRATCH (8u << 20)
+
+typedef struct sim sim_t;
+
+/* First member of what every endpoint keeps for a connection. */
+typedef struct {
+    ep_t ep;
+    int64_t opened_ms, beat_ms;
+    uint64_t gap_seen, garbage_seen; /* faults of those kinds already acted out here */
+    player_t player;
+} client_t;
+
+typedef struct {
+    const char *path;
+    sv_t venue;
+    size_t client_size;
+    void (*open)(sim_t *s, conn_t *c, span_t query);
+    void (*text)(sim_t *s, conn_t *c, span_t text);
+    void (*post)(sim_t *s, conn_t *c, const sreq_t *r);   /* NULL: websocket only */
+    void (*turn)(sim_t *s, conn_t *c);                    /* NULL: nothing by the clock */
+    void (*book)(sim_t *s, conn_t *c, mbook_id_t id);     /* a book changed */
+    void (*second)(sim_t *s, conn_t *c, mbook_id_t id);   /* the book's changes of the last second stand in its chain */
+    void (*slot)(sim_t *s, conn_t *c);                    /* a slot passed */
+    void (*idle)(sim_t *s, conn_t *c);                    /* instead of turn once a played file has ended; may be NULL */
+} endpoint_t;
+
+extern const endpoint_t endpoint_coinbase, endpoint_gemini, endpoint_gemini_v2, endpoint_solana;
+const endpoint_t *endpoint_of(ep_t ep);
+const char *sv_name(sv_t v);
+
+typedef struct { unsigned clients; uint64_t connects, messages, bytes, requests, requests_bad; } sv_stats_t;
+
+typedef struct {
+    int64_t until_ms[SV_N][FAULT_N];
+    uint64_t gap[SV_N], garbage[SV_N]; /* how many were asked for */
+    uint64_t rpc_garbage_seen;
+    uint64_t count[SV_N][FAULT_N];
+} faults_t;
+
+#define CHAIN_DIRTY 1024
+typedef struct { uint64_t before, last, sent_1s; mchange_t dirty[CHAIN_DIRTY]; unsigned dirty_n; } chain_t;
+
+struct sim {
+    srv_t *srv;
+    market_t market;
+    pool_t pool;
+    faults_t faults;
+    arena_pool_t *arenas;
+    buf_t body, msg;      /* scratch of one message */
+    play_t *play[EP_N];   /* NULL: the endpoint shows the market */
+    sv_stats_t stats[SV_N];
+    uint64_t seed;
+    int64_t start_ms, now_ms, stepped_ms;
+    int64_t wall_ns;      /* of this turn */
+    uint64_t slot, sub_id;
+    chain_t chain[BOOK_N];
+    uint64_t update_id; /* shared by all symbols of Gemini */
+    int64_t second_ms;
+    uint16_t tls_port, ctl_port;
+};
+
+/* ---- out.c ---- */
+
+typedef enum { OUT_REPLY, OUT_SNAPSHOT, OUT_UPDATE } out_kind_t;
+void out_text(sim_t *s, conn_t *c, span_t text, out_kind_t kind); /* gap acts on updates, garbage on updates and snapshots */
+void out_rpc(sim_t *s, conn_t *c, span_t body);
+void iso_ns(int64_t unix_ns, char out[40]); /* "2026-08-09T21:05:48.228568804Z" */
+void iso_us(int64_t unix_ns, char out[40]); /* microseconds with trailing zeros cut */
+/* Parses into a fresh arena and hands it to fn; false when the text is not JSON. */
+bool with_json(sim_t *s, span_t text, void (*fn)(void *ctx, const json_t *v), void *ctx);
+/* fn for every websocket of an endpoint, or of every endpoint of the venue when ep is EP_N. */
+void each_client(sim_t *s, ep_t ep, void (*fn)(sim_t *s, conn_t *c));
+
+/* ---- fault.c ---- */
+
+bool fault_on(const sim_t *s, sv_t v, fault_t f);
+const char *fault_name(fault_t f);
+bool fault_parse(span_t text, fault_t *out);
+void fault_set(sim_t *s, sv_t v, fault_t f, int64_t ms);
+void fault_clear(sim_t *s, sv_t v);
+void fault_turn(sim_t *s); /* ends what is over */
+
+/* ---- control.c ---- */
+
+void control_request(sim_t *s, conn_t *c, const sreq_t *r);
+
+#endif
