@@ -1,0 +1,336 @@
+/* The face: takes a request from its head to its handler, in one fixed order of judgement, and counts it. */
+#include "handlers/ctx.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/codec.h"
+#include "base/crypto.h"
+#include "handlers/cors.h"
+#include "handlers/guard.h"
+#include "handlers/routes.h"
+#include "handlers/stats.h"
+#include "handlers/stream.h"
+#include "reactor/log.h"
+
+/* The order in which a request is judged (head syntax and size came before, in http.c). */
+static void on_head(void *ctx, req_t *r);          /* route: 404, 405; body ceiling */
+static void on_request(void *ctx, req_t *r);       /* address limit: 429 */
+static void on_identified(req_t *r, xerr_t err);   /* token: 401; role and ownership: 403; principal limit: 429 */
+static void on_admitted(req_t *r);                 /* content type: 415; query: 400; then the handler */
+static void on_done(void *ctx, req_t *r, int status, int64_t ns);
+
+enum { TOKENS_KEPT = 4096 };
+
+/* ---- route -------------------------------------------------------------------------------------------------------- */
+
+static void *alloc_for(void *r, size_t n) { return req_alloc(r, n); }
+
+static call_t *make_call(api_t *a, req_t *r)
+{
+    call_t *c = req_alloc(r, sizeof *c);
+    memset(c, 0, sizeof *c);
+    c->api = a;
+    req_set_user(r, c);
+    return c;
+}
+
+static void no_route(req_t *r, unsigned methods)
+{
+    char allow[64];
+    if (!methods) {
+        h_fail_why(r, XE_NOT_FOUND, "No such path");
+        return;
+    }
+    route_allow_text(methods, allow);
+    req_add_header(r, "Allow", allow);
+    req_error(r, 405, "VALIDATION_ERROR", "This path does not take this method", NULL, 0);
+}
+
+static void on_head(void *ctx, req_t *r)
+{
+    api_t *a = ctx;
+    call_t *c = make_call(a, r);
+    unsigned methods = 0;
+    cors_apply(r, a->cfg->server_allowed_origins);
+    c->route = route_find(req_method(r), req_path(r), c->arg, &methods);
+    if (c->route) {
+        req_limit_body(r, c->route->body_max > ROUTE_BODY_MIN ? c->route->body_max : ROUTE_BODY_MIN);
+    } else if (req_method(r) == M_OPTIONS && methods) {
+        cors_preflight(r, a->cfg->server_allowed_origins, methods);
+    } else {
+        no_route(r, methods);
+    }
+}
+
+/* ---- limits ------------------------------------------------------------------------------------------------------- */
+
+static void refuse(req_t *r, lim_class_t class, const lim_rule_t *rule, int64_t retry_ms)
+{
+    char policy[96], left[96], text[96];
+    int retry = (int)((retry_ms + 999) / 1000);
+    snprintf(policy, sizeof policy, "\"%s\";q=%lld;w=%lld", lim_name(class), (long long)rule->n, (long long)rule->window_s);
+    snprintf(left, sizeof left, "\"%s\";r=0;t=%d", lim_name(class), retry);
+    snprintf(text, sizeof text, "Too many requests of class %s, try again in %d s", lim_name(class), retry);
+    req_add_header(r, "RateLimit-Policy", policy);
+    req_add_header(r, "RateLimit", left);
+    ctr_inc(api_of(r)->n.limited[class]);
+    req_error(r, 429, "RATE_LIMIT_ERROR", text, NULL, retry);
+}
+
+/* True: go on. Classes by address are judged before the token, the others after, by principal where there is one. */
+static bool under_limit(req_t *r, bool before_token)
+{
+    api_t *a = api_of(r);
+    const call_t *c = call_of(r);
+    lim_class_t class = c->route->limit;
+    int64_t retry_ms;
+    if (class == LIM_NONE || lim_by_address(class) != before_token || !a->cfg->limits_enabled) return true;
+    lim_rule_t rule = lim_rule(a->cfg, class);
+    uint64_t key = c->known ? c->who.key : limits_addr_key(a->limits, req_client_addr(r));
+    if (limits_take(a->limits, class, &rule, key, loop_now_ns(a->loop), &retry_ms)) return true;
+    refuse(r, class, &rule, retry_ms);
+    return false;
+}
+
+/* ---- the way in --------------------------------------------------------------------------------------------------- */
+
+/* Only what was not answered at once needs a deadline. */
+static void arm_deadline(api_t *a, req_t *r)
+{
+    bool read = req_method(r) == M_GET || req_method(r) == M_HEAD;
+    req_set_deadline(r, read ? a->cfg->http_read_deadline_ms : a->cfg->http_write_deadline_ms);
+}
+
+static void on_request(void *ctx, req_t *r)
+{
+    api_t *a = ctx;
+    call_t *c = call_of(r);
+    if (!c || req_answered(r)) return;
+    req_hold(r);
+    c->counted = true;
+    a->in_flight->v++;
+    c->query_err = query_parse(req_query(r), c->route->query, alloc_for, r, &c->query);
+    if (under_limit(r, true)) guard_identify(r, on_identified);
+    if (!req_answered(r)) arm_deadline(a, r);
+    req_drop(r);
+}
+
+static void on_identified(req_t *r, xerr_t err)
+{
+    if (err) {
+        h_fail(r, err);
+        return;
+    }
+    if (guard_admit(r)) {
+        ctr_inc(api_of(r)->n.role);
+        h_fail(r, XE_DENIED);
+        return;
+    }
+    if (call_of(r)->route->access != ACCESS_PUBLIC) req_add_header(r, "Cache-Control", "no-store");
+    if (under_limit(r, false)) on_admitted(r);
+}
+
+static bool eat(span_t *s, const char *lower)
+{
+    size_t n = strlen(lower);
+    if (s->n < n) return false;
+    for (size_t i = 0; i < n; i++) {
+        char c = s->p[i];
+        if (c >= 'A' && c <= 'Z') c = (char)(c - 'A' + 'a');
+        if (c != lower[i]) return false;
+    }
+    *s = span_make(s->p + n, s->n - n);
+    return true;
+}
+
+static void skip_blanks(span_t *s)
+{
+    while (s->n && (*s->p == ' ' || *s->p == '\t')) *s = span_make(s->p + 1, s->n - 1);
+}
+
+/* application/json, optionally with charset utf-8 (quoted or not), and no content coding. */
+static bool content_ok(const req_t *r)
+{
+    span_t v;
+    if (req_header(r, "content-encoding", &v)) return false;
+    if (!req_header(r, "content-type", &v) || !eat(&v, "application/json")) return false;
+    skip_blanks(&v);
+    if (!v.n) return true;
+    if (!eat(&v, ";")) return false;
+    skip_blanks(&v);
+    if (!eat(&v, "charset=") || !(eat(&v, "utf-8") || eat(&v, "\"utf-8\""))) return false;
+    skip_blanks(&v);
+    return !v.n;
+}
+
+static void bad_query(req_t *r)
+{
+    const query_t *q = &call_of(r)->query;
+    char name[264];
+    ctr_inc(api_of(r)->n.invalid_query);
+    if (!q->why) h_unknown_key(r, "query", q->fault);
+    else h_bad(r, log_esc(q->fault, name, sizeof name), q->why);
+}
+
+static void on_admitted(req_t *r)
+{
+    const call_t *c = call_of(r);
+    bool reads_body = c->route->method != M_GET;
+    if (reads_body && req_body(r).n && !content_ok(r)) {
+        ctr_inc(c->api->n.invalid_type);
+        req_error(r, 415, "VALIDATION_ERROR", "Content-Type: application/json is expected, without Content-Encoding", NULL, 0);
+        return;
+    }
+    if (c->query_err) bad_query(r);
+    else c->route->run(r);
+}
+
+static const char *principal_text(const call_t *c)
+{
+    if (!c || !c->known) return "-";
+    return c->who.c.role == ROLE_WALLET ? c->who.c.wallet : c->who.c.user_id;
+}
+
+static void on_done(void *ctx, req_t *r, int status, int64_t ns)
+{
+    api_t *a = ctx;
+    const call_t *c = call_of(r);
+    const route_t *route = c ? c->route : NULL;
+    if (c && c->counted) a->in_flight->v--;
+    stats_add(a->stats, route, status, ns);
+    if (a->cfg->log_requests)
+        log_info("http", req_id(r), "%s %s status=%d us=%lld who=%s", method_name(req_method(r)), route ? route->path : "unmatched", status,
+                 (long long)(ns / 1000), principal_text(c));
+}
+
+/* ---- shared by handlers ------------------------------------------------------------------------------------------- */
+
+bool wallet_param(req_t *r, span_t *out)
+{
+    uint8_t key[32];
+    if (!arg_of(r, "walletAddress", out)) {
+        *out = span_of(call_of(r)->who.c.wallet);
+        if (out->n) return true;
+        h_bad(r, "walletAddress", "required with this token");
+        return false;
+    }
+    /* One's own address was checked when the token was. */
+    if (is_wallet(r) && span_is(*out, call_of(r)->who.c.wallet)) return true;
+    if (!b58_key(*out, key)) return true;
+    h_bad(r, "walletAddress", "32 to 44 base58 characters that decode to 32 bytes are expected");
+    return false;
+}
+
+static bool blank(span_t s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (!strchr(" \t\r\n", s.p[i]) || !s.p[i]) return false;
+    return true;
+}
+
+static bool known_key(const char *const *keys, span_t k)
+{
+    for (; *keys; keys++)
+        if (span_is(k, *keys)) return true;
+    return false;
+}
+
+const json_t *body_object(req_t *r, const char *const *keys)
+{
+    api_t *a = api_of(r);
+    const json_t *doc = NULL;
+    const char *why = NULL;
+    span_t body = req_body(r);
+    if ((call_of(r)->route->flags & ROUTE_EMPTY) && blank(body)) body = SPAN_LIT("{}");
+    if (json_parse(body, req_arena(r), &doc, &why)) {
+        ctr_inc(a->n.invalid_json);
+        h_fail_why(r, XE_BAD_INPUT, why ? why : "Malformed JSON");
+        return NULL;
+    }
+    if (json_type(doc) != JSON_OBJ) {
+        ctr_inc(a->n.invalid_schema);
+        h_fail_why(r, XE_BAD_INPUT, "body: a JSON object is expected");
+        return NULL;
+    }
+    for (size_t i = 0; i < json_len(doc); i++) {
+        if (known_key(keys, json_key(doc, i))) continue;
+        ctr_inc(a->n.invalid_schema);
+        h_unknown_key(r, "object", json_key(doc, i));
+        return NULL;
+    }
+    return doc;
+}
+
+who_t who_of(const req_t *r)
+{
+    const claims_t *c = &call_of(r)->who.c;
+    return (who_t){.actor = c->role == ROLE_WALLET ? c->wallet : c->user_id, .role = role_name(c->role), .request_id = req_id(r),
+                   .source_ip = req_client_addr(r)};
+}
+
+/* ---- life --------------------------------------------------------------------------------------------------------- */
+
+static void make_counters(api_t *a)
+{
+    static const char fail[] = "auth_failures_total", fail_help[] = "Requests refused for who sent them";
+    static const char bad[] = "validation_errors_total", bad_help[] = "Requests refused for what they held";
+    char labels[64];
+    a->n.header = metrics_ctr(a->metrics, fail, "reason=\"header\"", fail_help);
+    a->n.token = metrics_ctr(a->metrics, fail, "reason=\"token\"", fail_help);
+    a->n.session = metrics_ctr(a->metrics, fail, "reason=\"session\"", fail_help);
+    a->n.role = metrics_ctr(a->metrics, fail, "reason=\"role\"", fail_help);
+    a->n.invalid_json = metrics_ctr(a->metrics, bad, "error_type=\"malformed_json\"", bad_help);
+    a->n.invalid_schema = metrics_ctr(a->metrics, bad, "error_type=\"schema\"", bad_help);
+    a->n.invalid_type = metrics_ctr(a->metrics, bad, "error_type=\"content_type\"", bad_help);
+    a->n.invalid_query = metrics_ctr(a->metrics, bad, "error_type=\"query\"", bad_help);
+    for (lim_class_t c = LIM_NONE + 1; c < LIM_N; c++) {
+        snprintf(labels, sizeof labels, "class=\"%s\"", lim_name(c));
+        a->n.limited[c] = metrics_ctr(a->metrics, "rate_limited_total", labels, "Requests refused by a rate limit");
+    }
+    a->in_flight = metrics_gauge(a->metrics, "http_requests_in_flight", NULL, "Requests taken and not yet answered");
+}
+
+api_t *api_new(loop_t *l, metrics_t *m, const cfg_t *cfg, store_t *store, const engine_t *eng, door_t door, api_views_t v)
+{
+    api_t *a = calloc(1, sizeof *a);
+    if (!a) return NULL;
+    *a = (api_t){.loop = l, .metrics = m, .cfg = cfg, .store = store, .eng = eng, .door = door, .views = v, .started_ns = mono_ns()};
+    random_bytes(a->sip, sizeof a->sip);
+    jwt_keys_init(&a->keys, cfg);
+    siws_issuer_init(&a->issuer, cfg);
+    a->tokens = tcache_new(TOKENS_KEPT, a->sip);
+    a->limits = limits_new((unsigned)cfg->limits_keys_max, a->sip);
+    a->tickets = tickets_new(a->sip);
+    a->stats = stats_new(m);
+    make_counters(a);
+    a->stream = stream_new(a);
+    if (a->tokens && a->limits && a->tickets && a->stats && a->stream) return a;
+    api_free(a);
+    return NULL;
+}
+
+void api_free(api_t *a)
+{
+    if (!a) return;
+    stream_free(a->stream);
+    stats_free(a->stats);
+    tickets_free(a->tickets);
+    limits_free(a->limits);
+    tcache_free(a->tokens);
+    free(a);
+}
+
+http_hooks_t api_http_hooks(api_t *a) { return (http_hooks_t){on_head, on_request, on_done, a}; }
+
+xerr_t token_mint(const cfg_t *cfg, const struct token_in *in, char *out, size_t cap)
+{
+    jwt_keys_t keys;
+    claims_t c = {.issued_s = in->issued_s, .expires_s = in->expires_s};
+    if (role_parse(span_of(in->role), &c.role)) return XE_BAD_INPUT;
+    snprintf(c.jti, sizeof c.jti, "%s", in->jti);
+    snprintf(c.user_id, sizeof c.user_id, "%s", in->user_id);
+    if (c.role == ROLE_WALLET) snprintf(c.wallet, sizeof c.wallet, "%s", in->wallet);
+    jwt_keys_init(&keys, cfg);
+    return jwt_sign(&keys, &c, out, cap);
+}

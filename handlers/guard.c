@@ -1,0 +1,197 @@
+#include "handlers/guard.h"
+
+#include <arpa/inet.h>
+
+#include "base/codec.h"
+#include "base/crypto.h"
+#include "storage/users.h"
+
+typedef struct {
+    req_t *r;
+    void (*next)(req_t *r, xerr_t err);
+} wait_t;
+
+static void on_session(void *ctx, xerr_t err, const session_t *s);
+
+static uint64_t principal_key(const api_t *a, const claims_t *c)
+{
+    char text[64];
+    size_t n = strlen(c->role == ROLE_WALLET ? c->wallet : c->user_id);
+    text[0] = (char)('0' + c->role);
+    memcpy(text + 1, c->role == ROLE_WALLET ? c->wallet : c->user_id, n);
+    return siphash(a->sip, text, n + 1) | 1;
+}
+
+/* "Bearer" and one token, one blank between. */
+static bool bearer(span_t header, span_t *token)
+{
+    if (header.n < 8 || header.n > JWT_TEXT_MAX + 7 || memcmp(header.p, "Bearer ", 7) != 0) return false;
+    *token = span_make(header.p + 7, header.n - 7);
+    return true;
+}
+
+static bool verify(req_t *r, span_t token)
+{
+    api_t *a = api_of(r);
+    call_t *c = call_of(r);
+    const principal_t *hit = tcache_get(a->tokens, token, now_s(a));
+    if (hit) {
+        c->who = *hit;
+        return true;
+    }
+    if (jwt_verify(&a->keys, token, now_s(a), req_arena(r), &c->who.c)) return false;
+    c->who.key = principal_key(a, &c->who.c);
+    tcache_put(a->tokens, token, &c->who);
+    return true;
+}
+
+static bool session_fits(const api_t *a, const claims_t *c, const session_t *s)
+{
+    return span_is(span_of(s->wallet), c->wallet) && span_is(span_of(s->jti), c->jti) && s->expires_s > now_s(a);
+}
+
+/* Operators have no session row yet: `xorj token --role` signs a short-lived access token, judged by signature and expiry. */
+static void check_session(req_t *r, void (*next)(req_t *r, xerr_t err))
+{
+    api_t *a = api_of(r);
+    call_t *c = call_of(r);
+    const session_t *s;
+    wait_t *w;
+    if (c->who.c.role != ROLE_WALLET) {
+        c->known = true;
+        next(r, XE_OK);
+        return;
+    }
+    s = session_peek(a->store, span_of(c->who.c.jti));
+    if (s && session_fits(a, &c->who.c, s)) {
+        c->known = true;
+        next(r, XE_OK);
+        return;
+    }
+    w = req_alloc(r, sizeof *w);
+    *w = (wait_t){req_hold(r), next};
+    session_check(a->store, span_of(c->who.c.jti), on_session, w);
+}
+
+static void on_session(void *ctx, xerr_t err, const session_t *s)
+{
+    wait_t w = *(wait_t *)ctx;
+    api_t *a = api_of(w.r);
+    call_t *c = call_of(w.r);
+    if (!err && !session_fits(a, &c->who.c, s)) err = XE_AUTH;
+    if (err == XE_NOT_FOUND) err = XE_AUTH;
+    if (err == XE_AUTH) ctr_inc(a->n.session);
+    c->known = !err;
+    if (!req_answered(w.r)) w.next(w.r, err);
+    req_drop(w.r);
+}
+
+static bool wants_token(access_t access)
+{
+    return access != ACCESS_PUBLIC && access != ACCESS_METRICS;
+}
+
+/* Without a header: a ticket where the route takes one, nothing where the route asks for nothing. */
+static xerr_t without_header(req_t *r)
+{
+    api_t *a = api_of(r);
+    call_t *c = call_of(r);
+    span_t ticket;
+    if ((c->route->flags & ROUTE_TICKET) && !c->query_err && query_get(&c->query, "ticket", &ticket)) {
+        xerr_t err = tickets_take(a->tickets, ticket, loop_now_ns(a->loop), &c->who);
+        if (err || c->who.c.expires_s <= now_s(a)) return XE_AUTH;
+        return XE_AGAIN;
+    }
+    if (c->route->access == ACCESS_OPTIONAL) return XE_OK;
+    if (c->route->access == ACCESS_LOCAL && addr_is_loopback(req_client_addr(r))) return XE_OK;
+    return XE_AUTH;
+}
+
+void guard_identify(req_t *r, void (*next)(req_t *r, xerr_t err))
+{
+    api_t *a = api_of(r);
+    call_t *c = call_of(r);
+    span_t header, token;
+    xerr_t err;
+    if (!wants_token(c->route->access)) {
+        next(r, XE_OK);
+    } else if (req_header(r, "authorization", &header)) {
+        bool ok = bearer(header, &token);
+        if (ok && verify(r, token)) {
+            check_session(r, next);
+            return;
+        }
+        ctr_inc(ok ? a->n.token : a->n.header);
+        next(r, XE_AUTH);
+    } else if ((err = without_header(r)) == XE_AGAIN) {
+        check_session(r, next);
+    } else {
+        if (err) ctr_inc(a->n.header);
+        next(r, err);
+    }
+}
+
+/* A wallet's token opens its own data only. A text that is no address is no wallet: it is 400 later. */
+static bool foreign(const req_t *r)
+{
+    const call_t *c = call_of(r);
+    uint8_t key[32];
+    span_t wallet;
+    if (!(c->route->flags & ROUTE_OWN) || !is_wallet(r) || !query_get(&c->query, "walletAddress", &wallet)) return false;
+    return !span_is(wallet, c->who.c.wallet) && b58_key(wallet, key) == XE_OK;
+}
+
+xerr_t guard_admit(const req_t *r)
+{
+    const call_t *c = call_of(r);
+    role_t role = c->known ? c->who.c.role : ROLE_PUBLIC;
+    bool ok = true;
+    switch (c->route->access) {
+    case ACCESS_PUBLIC: case ACCESS_OPTIONAL: break;
+    case ACCESS_METRICS: ok = addr_in_list(req_client_addr(r), api_of(r)->cfg->server_metrics_allow); break;
+    case ACCESS_LOCAL: ok = !c->known || role >= ROLE_VIEWER; break;
+    case ACCESS_WALLET: ok = role == ROLE_WALLET; break;
+    case ACCESS_ANY: ok = role >= ROLE_WALLET; break;
+    case ACCESS_VIEWER: ok = role >= ROLE_VIEWER; break;
+    case ACCESS_OPERATOR: ok = role >= ROLE_OPERATOR; break;
+    case ACCESS_ADMIN: ok = role >= ROLE_ADMIN; break;
+    }
+    return ok && !foreign(r) ? XE_OK : XE_DENIED;
+}
+
+/* ---- addresses ---------------------------------------------------------------------------------------------------- */
+
+static bool addr_raw(const char *text, uint8_t out[17])
+{
+    memset(out, 0, 17);
+    if (inet_pton(AF_INET, text, out) == 1) return true;
+    out[16] = 6;
+    return inet_pton(AF_INET6, text, out) == 1;
+}
+
+bool addr_in_list(const char *addr, const char *list)
+{
+    uint8_t want[17], have[17];
+    char one[64];
+    if (!addr_raw(addr, want)) return false;
+    while (*list) {
+        size_t n = strcspn(list, ", ");
+        if (n && n < sizeof one) {
+            memcpy(one, list, n);
+            one[n] = '\0';
+            if (addr_raw(one, have) && memcmp(want, have, sizeof want) == 0) return true;
+        }
+        list += n;
+        list += strspn(list, ", ");
+    }
+    return false;
+}
+
+bool addr_is_loopback(const char *addr)
+{
+    uint8_t raw[17];
+    if (!addr_raw(addr, raw)) return false;
+    if (!raw[16]) return raw[0] == 127;
+    static const uint8_t one[16] = {[15] = 1};
+    return memcmp(raw, one, sizeof one) == 0;
+}

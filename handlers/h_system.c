@@ -1,0 +1,223 @@
+/* Health, versions and figures. /health touches nothing; /health/ready says whether a write would succeed now. */
+#include "handlers/ctx.h"
+
+#include <stdio.h>
+
+#include "handlers/market.h"
+#include "handlers/stats.h"
+
+#ifndef XORJ_VERSION
+#define XORJ_VERSION "0.1.0"
+#endif
+#ifndef XORJ_COMMIT
+#define XORJ_COMMIT "unknown"
+#endif
+
+enum { METRICS_MAX = 4 << 20, VIEW_MAX = 1 << 18 };
+
+static bool draining(const api_t *a) { return a->views.draining && a->views.draining(a->views.ctx); }
+
+void h_health(req_t *r) { req_reply(r, 200, "application/json", SPAN_LIT("{\"status\":\"ok\"}")); }
+void h_ping(req_t *r) { req_reply(r, 200, "application/json", SPAN_LIT("{\"status\":\"pong\"}")); }
+
+/* ---- ready -------------------------------------------------------------------------------------------------------- */
+
+static void put_check(jw_t *w, const char *key, bool ok, const char *why)
+{
+    jw_key(w, key);
+    jw_obj(w);
+    put_bool(w, "ok", ok);
+    put_text_or_null(w, "reason", ok ? NULL : why);
+    jw_end(w);
+}
+
+void h_ready(req_t *r)
+{
+    api_t *a = api_of(r);
+    store_health_t h;
+    out_t o;
+    store_health(a->store, &h);
+    bool ready = h.pg_writable && !draining(a);
+    out_init(&o);
+    put_bool(&o.w, "ready", ready);
+    jw_key(&o.w, "checks");
+    jw_obj(&o.w);
+    put_check(&o.w, "database", h.pg_writable, h.pg_up ? "not writable" : "not connected");
+    /* Redis may be away without a wrong answer, so it is shown and does not decide. */
+    put_check(&o.w, "redis", h.redis_up || !a->cfg->redis_enabled, "not connected");
+    put_check(&o.w, "loop", !draining(a), "shutting down");
+    jw_end(&o.w);
+    if (!ready) req_add_header(r, "Retry-After", "1");
+    out_send(&o, r, ready ? 200 : 503);
+}
+
+/* ---- /api/system/status ------------------------------------------------------------------------------------------- */
+
+static void put_service(jw_t *w, const char *key, const char *state, int64_t since_us, const char *why, bool details)
+{
+    jw_key(w, key);
+    jw_obj(w);
+    put_str(w, "status", state);
+    put_time(w, "since", since_us);
+    if (details) put_text_or_null(w, "reason", why);
+    jw_end(w);
+}
+
+static const char *market_state(market_count_t n)
+{
+    if (!n.all) return "off";
+    return n.usable == n.all ? "up" : n.usable ? "degraded" : "down";
+}
+
+static void put_services(const api_t *a, jw_t *w, const store_health_t *h, market_count_t n, bool details)
+{
+    jw_key(w, "services");
+    jw_obj(w);
+    put_service(w, "database", h->pg_writable ? "up" : h->pg_up ? "degraded" : "down", h->pg_since_us, h->pg_writable ? NULL : h->pg_why, details);
+    put_service(w, "redis", !a->cfg->redis_enabled ? "off" : h->redis_up ? "up" : "down", h->redis_since_us, h->redis_up ? NULL : h->redis_why, details);
+    put_service(w, "market_data", market_state(n), 0, NULL, details);
+    jw_end(w);
+    if (!details) return;
+    jw_key(w, "markets");
+    market_put_all(a, w);
+}
+
+typedef struct { const char *status, *reason, *message; } verdict_t;
+
+static verdict_t judge(const api_t *a, const store_health_t *h, market_count_t n)
+{
+    if (draining(a)) return (verdict_t){"degraded", NULL, "The server is shutting down"};
+    if (!h->pg_writable && !n.usable && n.all) return (verdict_t){"critical", "STORAGE_UNAVAILABLE", "Neither storage nor market data is usable"};
+    if (!h->pg_writable) return (verdict_t){"fail_safe", "STORAGE_UNAVAILABLE", "Writes are refused until storage is back; reads may be stale"};
+    if (n.usable < n.all) return (verdict_t){"degraded", NULL, "Some market data is not usable"};
+    if (a->cfg->redis_enabled && !h->redis_up) return (verdict_t){"degraded", NULL, "The shared cache is away; reads are slower"};
+    return (verdict_t){"healthy", NULL, "All parts work"};
+}
+
+void h_system_status(req_t *r)
+{
+    api_t *a = api_of(r);
+    store_health_t h;
+    out_t o;
+    store_health(a->store, &h);
+    market_count_t n = market_count(a);
+    verdict_t v = judge(a, &h, n);
+    out_init(&o);
+    put_str(&o.w, "status", v.status);
+    put_services(a, &o.w, &h, n, is_desk(r));
+    jw_key(&o.w, "failSafeMode");
+    jw_obj(&o.w);
+    put_bool(&o.w, "active", v.reason != NULL);
+    put_str(&o.w, "reason", v.reason);
+    jw_end(&o.w);
+    put_str(&o.w, "message", v.message);
+    put_str(&o.w, "environment", a->cfg->server_environment);
+    put_bool(&o.w, "simulated", a->cfg->feeds_simulated);
+    put_time(&o.w, "timestamp", loop_wall_us(a->loop));
+    out_send(&o, r, 200);
+}
+
+/* ---- database ----------------------------------------------------------------------------------------------------- */
+
+static void on_ping(void *ctx, xerr_t err, int64_t us)
+{
+    req_t *r = ctx;
+    store_health_t h;
+    out_t o;
+    store_health(api_of(r)->store, &h);
+    out_init(&o);
+    put_bool(&o.w, "connected", !err);
+    jw_key(&o.w, "latency_ms");
+    if (err) jw_null(&o.w);
+    else jw_f64(&o.w, (double)us / 1000.0);
+    jw_key(&o.w, "pool");
+    jw_obj(&o.w);
+    put_i64(&o.w, "in_use", h.pg_in_use);
+    put_i64(&o.w, "idle", h.pg_idle);
+    put_i64(&o.w, "waiting", h.pg_waiting);
+    jw_end(&o.w);
+    put_i64(&o.w, "schema_version", h.schema_version);
+    put_i64(&o.w, "schema_wanted", h.schema_wanted);
+    put_bool(&o.w, "writable", h.pg_writable);
+    put_time(&o.w, "since", h.pg_since_us);
+    put_text_or_null(&o.w, "reason", err || !h.pg_writable ? h.pg_why : NULL);
+    if (err) req_add_header(r, "Retry-After", "2");
+    out_send(&o, r, err ? 503 : 200);
+    req_drop(r);
+}
+
+void h_database_health(req_t *r) { store_ping(api_of(r)->store, on_ping, req_hold(r)); }
+
+/* ---- version, metrics, desk status -------------------------------------------------------------------------------- */
+
+void h_version(req_t *r)
+{
+    out_t o;
+    out_init(&o);
+    put_str(&o.w, "version", XORJ_VERSION);
+    put_str(&o.w, "commit", XORJ_COMMIT);
+#ifdef XORJ_ASAN
+    put_str(&o.w, "build", "asan");
+#else
+    put_str(&o.w, "build", "release");
+#endif
+    put_str(&o.w, "api_version", "v1");
+    out_send(&o, r, 200);
+}
+
+void h_metrics(req_t *r)
+{
+    buf_t text;
+    buf_init(&text, METRICS_MAX);
+    metrics_write(api_of(r)->metrics, &text);
+    if (text.failed) h_fail(r, XE_INTERNAL);
+    else req_reply(r, 200, "text/plain; version=0.0.4; charset=utf-8", buf_span(&text));
+    buf_fini(&text);
+}
+
+static void put_counters(const api_t *a, jw_t *w)
+{
+    jw_key(w, "counters");
+    jw_obj(w);
+    put_i64(w, "evaluations", (int64_t)eng_evaluations(a->eng));
+    jw_key(w, "rejected");
+    jw_obj(w);
+    for (reject_t i = 0; i < REJ_N; i++) put_i64(w, reject_name(i), (int64_t)eng_rejected(a->eng, i));
+    jw_end(w);
+    jw_end(w);
+}
+
+void h_desk_status(req_t *r)
+{
+    api_t *a = api_of(r);
+    market_count_t n = market_count(a);
+    buf_t list;
+    out_t o;
+    bool stale = n.all && !n.usable;
+    buf_init(&list, VIEW_MAX);
+    a->views.connectors(a->views.ctx, &list);
+    out_init(&o);
+    put_str(&o.w, "mode", "OBSERVE_ONLY");
+    put_bool(&o.w, "paused", stale);
+    jw_key(&o.w, "pause_reasons");
+    jw_arr(&o.w);
+    if (stale) jw_cstr(&o.w, "STALE_DATA");
+    jw_end(&o.w);
+    jw_key(&o.w, "connectors");
+    if (list.failed) jw_null(&o.w);
+    else jw_raw(&o.w, buf_span(&list));
+    jw_key(&o.w, "markets");
+    market_put_all(a, &o.w);
+    put_null(&o.w, "risk");
+    jw_key(&o.w, "reasons");
+    jw_obj(&o.w);
+    put_str(&o.w, "risk", "NO_EXECUTION");
+    jw_end(&o.w);
+    put_counters(a, &o.w);
+    put_i64(&o.w, "uptime_s", (loop_now_ns(a->loop) - a->started_ns) / 1000000000);
+    put_str(&o.w, "version", XORJ_VERSION);
+    put_bool(&o.w, "simulated", a->cfg->feeds_simulated);
+    put_time(&o.w, "ts", loop_wall_us(a->loop));
+    out_send(&o, r, 200);
+    buf_fini(&list);
+}

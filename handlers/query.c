@@ -1,0 +1,79 @@
+#include "handlers/query.h"
+
+static int hex_of(char c)
+{
+    if (c >= '0' && c <= '9') return c - '0';
+    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+    return -1;
+}
+
+static int index_of(const char *const *names, span_t name)
+{
+    for (int i = 0; names && names[i]; i++)
+        if (span_is(name, names[i])) return i;
+    return -1;
+}
+
+static xerr_t unescape(span_t in, query_alloc_fn alloc, void *ctx, span_t *out)
+{
+    if (!memchr(in.p, '%', in.n)) {
+        *out = in;
+        return XE_OK;
+    }
+    char *to = alloc(ctx, in.n);
+    size_t n = 0;
+    for (size_t i = 0; i < in.n; i++) {
+        if (in.p[i] != '%') {
+            to[n++] = in.p[i];
+            continue;
+        }
+        bool whole = in.n - i > 2;
+        int hi = whole ? hex_of(in.p[i + 1]) : -1, lo = whole ? hex_of(in.p[i + 2]) : -1;
+        if (hi < 0 || lo < 0) return XE_BAD_INPUT;
+        to[n++] = (char)(hi * 16 + lo);
+        i += 2;
+    }
+    *out = span_make(to, n);
+    return XE_OK;
+}
+
+static xerr_t fault(query_t *q, span_t name, const char *why)
+{
+    q->fault = name;
+    q->why = why;
+    return XE_BAD_INPUT;
+}
+
+static xerr_t take(span_t pair, query_alloc_fn alloc, void *ctx, query_t *q)
+{
+    const char *eq = memchr(pair.p, '=', pair.n);
+    span_t name = span_make(pair.p, eq ? (size_t)(eq - pair.p) : pair.n);
+    span_t raw = eq ? span_make(eq + 1, pair.n - name.n - 1) : span_make(pair.p + pair.n, 0);
+    int i = index_of(q->names, name);
+    if (i < 0) return fault(q, name, NULL);
+    if (q->value[i].p) return fault(q, name, "given twice");
+    return unescape(raw, alloc, ctx, &q->value[i]) ? fault(q, name, "broken percent escape") : XE_OK;
+}
+
+xerr_t query_parse(span_t raw, const char *const *names, query_alloc_fn alloc, void *ctx, query_t *out)
+{
+    memset(out, 0, sizeof *out);
+    out->names = names;
+    for (size_t at = 0; at < raw.n;) {
+        const char *amp = memchr(raw.p + at, '&', raw.n - at);
+        size_t end = amp ? (size_t)(amp - raw.p) : raw.n;
+        span_t pair = span_make(raw.p + at, end - at);
+        if (pair.n && take(pair, alloc, ctx, out)) return XE_BAD_INPUT;
+        at = end + 1;
+    }
+    return XE_OK;
+}
+
+bool query_get(const query_t *q, const char *name, span_t *out)
+{
+    int i = index_of(q->names, span_of(name));
+    if (i < 0 || !q->value[i].p) return false;
+    if (out) *out = q->value[i];
+    return true;
+}

@@ -1,0 +1,12 @@
+/* HTTP figures per route with bounded labels: pattern, method, status class. */
+#ifndef XORJ_HANDLERS_STATS_H
+#define XORJ_HANDLERS_STATS_H
+
+#include "handlers/ctx.h"
+
+stats_t *stats_new(metrics_t *m);
+void stats_free(stats_t *s);
+void stats_add(stats_t *s, const route_t *route, int status, int64_t ns); /* route NULL: unmatched */
+hist_t *stats_hist(const stats_t *s, const route_t *route);
+
+#endif

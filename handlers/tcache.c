@@ -1,0 +1,78 @@
+#include "handlers/tcache.h"
+
+#include <stdlib.h>
+
+#include "base/crypto.h"
+
+enum { WAYS = 4, TOKEN_MAX = 1024 };
+
+typedef struct {
+    uint64_t hash;
+    uint32_t used_at; /* of the cache's own clock */
+    uint16_t n;       /* 0: empty */
+    char token[TOKEN_MAX];
+    principal_t p;
+} slot_t;
+
+struct tcache {
+    uint64_t sip[2];
+    uint64_t mask; /* of sets */
+    uint32_t clock;
+    slot_t *slot;
+};
+
+tcache_t *tcache_new(unsigned entries, const uint64_t sip_key[2])
+{
+    tcache_t *t = calloc(1, sizeof *t);
+    uint64_t sets = 1;
+    if (!t) return NULL;
+    while (sets * WAYS < entries) sets *= 2;
+    t->mask = sets - 1;
+    memcpy(t->sip, sip_key, sizeof t->sip);
+    t->slot = calloc(sets * WAYS, sizeof *t->slot);
+    if (!t->slot) {
+        free(t);
+        return NULL;
+    }
+    return t;
+}
+
+void tcache_free(tcache_t *t)
+{
+    if (!t) return;
+    free(t->slot);
+    free(t);
+}
+
+const principal_t *tcache_get(tcache_t *t, span_t token, int64_t now_s)
+{
+    if (!token.n || token.n > TOKEN_MAX) return NULL;
+    uint64_t hash = siphash(t->sip, token.p, token.n);
+    slot_t *set = &t->slot[(hash & t->mask) * WAYS];
+    for (int i = 0; i < WAYS; i++) {
+        if (set[i].hash != hash || set[i].n != token.n || !ct_equal(set[i].token, token.p, token.n)) continue;
+        if (set[i].p.c.expires_s <= now_s) return NULL;
+        set[i].used_at = ++t->clock;
+        return &set[i].p;
+    }
+    return NULL;
+}
+
+void tcache_put(tcache_t *t, span_t token, const principal_t *p)
+{
+    if (!token.n || token.n > TOKEN_MAX) return;
+    uint64_t hash = siphash(t->sip, token.p, token.n);
+    slot_t *set = &t->slot[(hash & t->mask) * WAYS], *victim = set;
+    for (int i = 0; i < WAYS; i++) {
+        if (!set[i].n || (set[i].hash == hash && set[i].n == token.n)) {
+            victim = &set[i];
+            break;
+        }
+        if (t->clock - set[i].used_at > t->clock - victim->used_at) victim = &set[i];
+    }
+    victim->hash = hash;
+    victim->n = (uint16_t)token.n;
+    victim->used_at = ++t->clock;
+    memcpy(victim->token, token.p, token.n);
+    victim->p = *p;
+}
