@@ -136,6 +136,7 @@ int64_t eng_age_ms(const engine_t *e, inst_t i, int64_t now_ns)
     return age > 0 ? age / 1000000 : 0;
 }
 
+const eng_conf_t *eng_conf(const engine_t *e) { return &e->conf; }
 const book_t *eng_book(const engine_t *e, inst_t i) { return known(e, i) ? e->inst[i].book : NULL; }
 
 const whirl_pool_t *eng_pool(const engine_t *e, inst_t i, uint64_t *slot)
