@@ -61,6 +61,11 @@ void sha256(const void *in, size_t n, uint8_t out[32])
     md_end(ctx, out);
 }
 
+void sha1(const void *in, size_t n, uint8_t out[20])
+{
+    XASSERT(EVP_Digest(in, n, out, NULL, EVP_sha1(), NULL) == 1);
+}
+
 sha256_ctx_t *sha256_new(void)
 {
     sha256_ctx_t *c = malloc(sizeof *c);

@@ -13,6 +13,7 @@
 #include "base/span.h"
 
 void sha256(const void *in, size_t n, uint8_t out[32]);
+void sha1(const void *in, size_t n, uint8_t out[20]); /* only for the handshake of RFC 6455 */
 
 typedef struct sha256_ctx sha256_ctx_t; /* incremental; new/free own */
 sha256_ctx_t *sha256_new(void);

@@ -44,8 +44,9 @@ bool hub_idle(const hub_t *h);
 void hub_free(hub_t *h);
 unsigned hub_subscribers(const hub_t *h);
 
-/* Takes over the connection of an upgrade request that passed the gate. Checks the handshake itself: XE_BAD_INPUT has
- * been answered (400 or 426) already. user is handed back by ws_user. */
+/* Takes over the connection of an upgrade request that passed the gate. Checks the handshake itself and has answered
+ * when it fails: XE_BAD_INPUT (400, 426), XE_FULL (503: no place, shutting down), XE_CLOSED (the client has gone).
+ * user is handed back by ws_user. on_open follows from the loop, before any on_text. */
 xerr_t hub_upgrade(hub_t *h, req_t *r, void *user);
 
 void *ws_user(const ws_t *ws);
@@ -56,7 +57,7 @@ void ws_close(ws_t *ws, unsigned code, const char *reason); /* on_close follows 
 int hub_topic(hub_t *h, const char *name, bool conflate);
 
 typedef struct {
-    uint64_t key;      /* only publications with this key; 0: all */
+    uint64_t key;      /* publications for this key, and those for everybody; 0: only those for everybody */
     int32_t pair;      /* only this pair; -1: all */
     int32_t venue;     /* only publications that touch this venue; -1: all */
     int64_t min_value; /* only publications with value >= this (net bps in hundredths); INT64_MIN: all */
