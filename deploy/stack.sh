@@ -13,7 +13,8 @@
 # Settings, from the environment:
 #     RUN_DIR=.run  B=build (where the programs are)  PORT=8080 (0: a free one)  CONFIG=config.ini
 #     FEEDS=sim|live|none  SIM_ARGS="--seed 7"  PLAY=FILE.jsonl PROTOCOL=P MARKETS=A,B (the simulator plays a recording)
-#     SERVER_NOFILE=N (descriptor limit of the server)  STACK_QUICK=1 (throw-away data)  READY_S=60
+#     SERVER_NOFILE=N (descriptor limit of the server)  SERVER_REDIS_PORT=N (it reaches Redis through a test's proxy)
+#     STACK_QUICK=1 (throw-away data)  READY_S=60
 #     every XORJ_<SECTION>_<KEY> reaches the server and is kept for restarts
 set -u -o pipefail
 umask 022
@@ -203,7 +204,8 @@ save_settings() {
     (
         umask 077
         {
-            printf 'B=%q\nFEEDS=%q\nCONFIG=%q\nSERVER_NOFILE=%q\n' "$B" "$FEEDS" "$CONFIG" "${SERVER_NOFILE:-}"
+            printf 'B=%q\nFEEDS=%q\nCONFIG=%q\nSERVER_NOFILE=%q\nSERVER_REDIS_PORT=%q\n' \
+                "$B" "$FEEDS" "$CONFIG" "${SERVER_NOFILE:-}" "${SERVER_REDIS_PORT:-}"
             printf 'SIM_ARGS=%q\nPLAY=%q\nPROTOCOL=%q\nMARKETS=%q\n' "${SIM_ARGS:-}" "${PLAY:-}" "${PROTOCOL:-}" "${MARKETS:-}"
             while IFS= read -r v; do
                 case $v in XORJ_URL | XORJ_PID) continue ;; esac
@@ -510,6 +512,7 @@ server_start() { # port
         return 1
     fi
     urls
+    [ -z "${SERVER_REDIS_PORT:-}" ] || export REDIS_URL="redis://default:$REDIS_PW@127.0.0.1:$SERVER_REDIS_PORT/0"
     feeds_env
     mapfile -t args < <(config_arg)
     export XORJ_SERVER_PORT=$1
@@ -706,7 +709,7 @@ xorj)
     xorj "$@"
     ;;
 *)
-    sed -n '2,19p' "$0" | sed 's/^# \{0,1\}//' >&2
+    awk 'NR > 1 && !/^#/ { exit } NR > 1 { sub(/^# ?/, ""); print }' "$0" >&2
     exit 2
     ;;
 esac

@@ -81,6 +81,7 @@ export class Stack {
       ...(o.simArgs ? { SIM_ARGS: o.simArgs } : {}),
       ...(o.play ? { PLAY: o.play, PROTOCOL: o.protocol, MARKETS: o.markets || '' } : {}),
       ...(o.nofile ? { SERVER_NOFILE: String(o.nofile) } : {}),
+      ...(o.redisPort ? { SERVER_REDIS_PORT: String(o.redisPort) } : {}),
       ...o.env,
       ...extra,
     }

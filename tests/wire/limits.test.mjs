@@ -1,0 +1,78 @@
+// Rate limits by principal or real client address, their headers, and what does not get around them.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { get, isError, ok, post } from '../lib/http.mjs'
+import { cleanEnd, startStack } from '../lib/stack.mjs'
+import { Wallet } from '../lib/wallet.mjs'
+
+const s = await startStack({
+  env: {
+    XORJ_LIMITS_OPEN_PER_MIN: '40', XORJ_LIMITS_USER_PER_MIN: '80', XORJ_LIMITS_USER_BURST: '60', XORJ_LIMITS_AUTH_PER_15MIN: '15', XORJ_LIMITS_OPP_PER_MIN: '10',
+  },
+})
+const from = (ip) => ({ headers: { 'X-Forwarded-For': ip } })
+
+async function taken(n, fn) {
+  const got = []
+  for (let i = 0; i < n; i++) got.push(await fn(i))
+  return got
+}
+function limited(r) {
+  isError(r, 429, 'RATE_LIMIT_ERROR')
+  assert.match(r.headers['retry-after'], /^[1-9]\d*$/)
+  const names = Object.keys(r.headers)
+  assert.ok(names.includes('ratelimit'), names.join())
+  assert.ok(names.includes('ratelimit-policy'), names.join())
+}
+
+test('an address gets its number, then 429 that says when', async () => {
+  const got = await taken(60, () => get(s, '/health', from('198.51.100.1')))
+  const passed = got.filter((r) => r.status === 200).length
+  assert.ok(passed >= 40 && passed <= 42, `${passed}`)
+  limited(got.at(-1))
+  ok(await get(s, '/health', from('198.51.100.2')))
+})
+
+test('spelling the address differently or adding addresses in front does not help', async () => {
+  await taken(45, () => get(s, '/health', from('198.51.100.7')))
+  for (const xff of ['203.0.113.1, 198.51.100.7', '10.0.0.1,203.0.113.5,198.51.100.7', ' 198.51.100.7 ', 'nonsense, 198.51.100.7'])
+    limited(await get(s, '/health', from(xff)))
+})
+
+test('a principal is one caller wherever it comes from', async () => {
+  const [w, other] = await s.wallets(2)
+  const got = await Promise.all(Array.from({ length: 120 }, (_, i) => get(s, '/api/bot/status', { token: w.token, ...from(`203.0.113.${i % 50}`) })))
+  const passed = got.filter((r) => r.status === 200).length
+  assert.ok(passed >= 55 && passed <= 82, `${passed}`)
+  limited(got.find((r) => r.status === 429))
+  ok(await get(s, '/api/bot/status', { token: other.token }))
+})
+
+test('sign-in has its own, small allowance per address', async () => {
+  const w = new Wallet()
+  const got = await taken(22, () => get(s, `/api/auth/challenge?wallet_address=${w.address}`, from('198.51.100.9')))
+  const passed = got.filter((r) => r.status === 200).length
+  assert.ok(passed >= 15 && passed <= 16, `${passed}`)
+  limited(got.at(-1))
+})
+
+test('a refused token still counts against the address it came from', async () => {
+  const got = await taken(200, () => get(s, '/api/bot/status', { token: 'a.b.c', ...from('198.51.100.11') }))
+  assert.ok(got.every((r) => r.status === 401 || r.status === 429))
+})
+
+test('limited toggles change nothing', async () => {
+  const [w] = await s.wallets(1)
+  const got = await Promise.all(Array.from({ length: 120 }, () => post(s, '/api/bot/enable', { token: w.token })))
+  const passed = got.filter((r) => r.status === 200)
+  assert.ok(got.every((r) => r.status === 200 || r.status === 429))
+  assert.equal(Math.max(...passed.map((r) => r.json.version)), passed.length)
+})
+
+test('metrics count the refusals', async () => {
+  const m = (await get(s, '/metrics')).text
+  const n = [...m.matchAll(/^rate_limited_total(?:\{[^}]*\})? (\d+)/gm)].reduce((a, x) => a + Number(x[1]), 0)
+  assert.ok(n > 0, 'rate_limited_total')
+})
+
+cleanEnd(() => s)
