@@ -56,11 +56,11 @@ $(B)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) -MMD -MP -c $< -o $@
 
-# The commit is part of `xorj version`; only that file is built again when it changes.
+# The commit is part of `xorj version` and /api/v1/version; only those files are built again when it changes.
 ifneq ($(shell cat $(B)/commit 2>/dev/null),$(COMMIT))
-$(B)/obj/app/cmd.o: FORCE
+$(B)/obj/app/cmd.o $(B)/obj/handlers/h_system.o: FORCE
 endif
-$(B)/obj/app/cmd.o: CFLAGS += -DXORJ_COMMIT='"$(COMMIT)"'
+$(B)/obj/app/cmd.o $(B)/obj/handlers/h_system.o: CFLAGS += -DXORJ_COMMIT='"$(COMMIT)"'
 FORCE: ;
 .PHONY: FORCE
 
