@@ -117,14 +117,15 @@ static void post(vp_t *p, unsigned market, ev_t *ev)
 
 static void flush(vp_t *p)
 {
-    if (p->chunk_n == 0) return;
+    uint32_t n = p->chunk_n;
+    p->chunk_n = 0;
+    if (n == 0 || !p->mkts[p->cur].open) return;
     ev_t ev = stamped(p, EV_BOOK_LEVELS, -1);
     ev.parsed_ns = p->clock();
     ev.u.levels.c = p->chunk;
-    ev.u.levels.n = p->chunk_n;
+    ev.u.levels.n = n;
     post(p, p->cur, &ev);
-    p->stats.levels += p->chunk_n;
-    p->chunk_n = 0;
+    p->stats.levels += n;
 }
 
 static void close_message(vp_t *p, unsigned market)

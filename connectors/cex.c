@@ -1,0 +1,291 @@
+#include "connectors/cex.h"
+
+#include <stdlib.h>
+
+#include "reactor/log.h"
+
+#define MS 1000000LL
+#define ALIVE_EVERY_MS 100
+#define RESYNC_MS 5000        /* one step of a market's resync */
+#define RESYNC_WINDOW_MS 60000
+#define RESYNC_MAX 5          /* of one market within the window; beyond: reconnect */
+#define SNAPSHOT_MS 15000     /* first snapshot of a market after the subscribe */
+#define TEXT_MAX 8192
+
+typedef struct {
+    int64_t since_ns;         /* start of the step under way; 0: none */
+    bool resubscribed;
+    int64_t window_ns;
+    unsigned in_window;
+    bool missing_told;
+} resync_t;
+
+struct cex {
+    const char *name;
+    const venue_ops_t *ops;
+    link_t *link;
+    vp_t *vp;
+    door_t door;
+    feed_stats_t stats;
+    vp_stats_t shown;         /* counters already handed to stats */
+    resync_t *resync;         /* one per market */
+    int64_t alive_ns, ping_ns, beat_ns, open_ns;
+    int64_t frame_ns, frame_wall_us;
+};
+
+static void post_conn(cex_t *x, bool up)
+{
+    ev_t ev = {.kind = EV_CONN, .venue = x->ops->venue, .inst = -1, .recv_ns = mono_ns(), .recv_wall_us = wall_us()};
+    ev.u.conn.up = up;
+    door_post(&x->door, &ev);
+}
+
+static void post_alive(cex_t *x)
+{
+    if (!link_idle(x->link) || x->frame_ns - x->alive_ns < ALIVE_EVERY_MS * MS) return;
+    x->alive_ns = x->frame_ns;
+    ev_t ev = {.kind = EV_ALIVE, .venue = x->ops->venue, .inst = -1, .recv_ns = x->frame_ns, .recv_wall_us = x->frame_wall_us};
+    door_post(&x->door, &ev);
+}
+
+static bool send_text(cex_t *x, const buf_t *b)
+{
+    if (!b->failed && link_send(x->link, buf_span(b)) == XE_OK) return true;
+    link_restart(x->link, XE_FULL);
+    return false;
+}
+
+static void on_open(void *ctx)
+{
+    cex_t *x = ctx;
+    buf_t b;
+    post_conn(x, true);
+    vp_reset(x->vp);
+    for (unsigned i = 0; i < x->vp->mkts_n; i++) x->resync[i].since_ns = 0, x->resync[i].missing_told = false;
+    x->open_ns = x->ping_ns = x->beat_ns = mono_ns();
+    buf_init(&b, TEXT_MAX);
+    for (unsigned i = 0; x->ops->subscribe(x->vp, i, &b); i++) {
+        if (!send_text(x, &b)) break;
+        buf_reset(&b);
+    }
+    buf_fini(&b);
+}
+
+static void on_frame(void *ctx, span_t text, int64_t recv_ns, int64_t recv_wall_us)
+{
+    cex_t *x = ctx;
+    x->frame_ns = recv_ns;
+    x->frame_wall_us = recv_wall_us;
+    vp_frame(x->vp, text, recv_ns, recv_wall_us);
+}
+
+typedef bool (*text_fn)(vp_t *p, unsigned market, buf_t *out);
+
+static bool send_market(cex_t *x, unsigned i, text_fn make)
+{
+    buf_t b;
+    buf_init(&b, TEXT_MAX);
+    bool ok = make(x->vp, i, &b) && send_text(x, &b);
+    buf_fini(&b);
+    return ok;
+}
+
+/* First step for a market whose book is in doubt. */
+static void resync_start(cex_t *x, unsigned i)
+{
+    resync_t *r = &x->resync[i];
+    int64_t now = mono_ns();
+    ctr_inc(x->stats.resyncs);
+    x->stats.h.resyncs++;
+    if (now - r->window_ns > RESYNC_WINDOW_MS * MS) {
+        r->window_ns = now;
+        r->in_window = 0;
+    }
+    if (!x->ops->unsubscribe || ++r->in_window > RESYNC_MAX) {
+        link_restart(x->link, x->vp->mkts[i].why);
+        return;
+    }
+    log_info("feed", x->name, "resync market=%s why=%s", x->vp->mkts[i].asked, xerr_name(x->vp->mkts[i].why));
+    r->since_ns = now;
+    r->resubscribed = false;
+    send_market(x, i, x->ops->unsubscribe);
+}
+
+static void resync_step(cex_t *x, unsigned i)
+{
+    resync_t *r = &x->resync[i];
+    const vmkt_t *m = &x->vp->mkts[i];
+    if (m->why && (!r->since_ns || r->resubscribed)) {
+        resync_start(x, i);
+    } else if (m->why && m->unsubscribed) {
+        vp_market_forget(x->vp, i);
+        r->since_ns = mono_ns();
+        r->resubscribed = true;
+        send_market(x, i, x->ops->resubscribe);
+    } else if (r->since_ns && m->synced) {
+        r->since_ns = 0;
+    }
+}
+
+static void tell(cex_t *x)
+{
+    char safe[260];
+    if (!x->vp->note[0]) return;
+    log_warn("feed", x->name, "venue says: %s", log_esc(span_of(x->vp->note), safe, sizeof safe));
+    x->vp->note[0] = 0;
+}
+
+static void after_frame(cex_t *x, uint64_t beats)
+{
+    vp_t *p = x->vp;
+    if (p->stats.beats != beats) x->beat_ns = x->frame_ns;
+    feed_stats_parsed(&x->stats, &p->stats, &x->shown);
+    if (p->venue_clock_us) feed_stats_clock(&x->stats, p->venue_clock_us, x->frame_wall_us);
+    p->venue_clock_us = 0;
+    tell(x);
+    if (p->reconnect) {
+        link_restart(x->link, p->reconnect);
+        return;
+    }
+    bool any = false;
+    for (unsigned i = 0; i < p->mkts_n; i++) {
+        any |= p->mkts[i].synced;
+        if (p->mkts[i].why || x->resync[i].since_ns) resync_step(x, i);
+    }
+    if (any) link_live(x->link);
+}
+
+static link_frame_t on_slice(void *ctx, int64_t budget_ns)
+{
+    cex_t *x = ctx;
+    uint64_t beats = x->vp->stats.beats;
+    if (vp_run(x->vp, budget_ns) == VP_MORE) return LINK_FRAME_MORE;
+    after_frame(x, beats);
+    return LINK_FRAME_DONE;
+}
+
+/* The row that receives the data: an alias is fed through the first row of its wire name. */
+static unsigned source_of(const cex_t *x, unsigned i)
+{
+    span_t wire = span_of(x->vp->mkts[i].wire);
+    for (unsigned k = 0; k < i; k++)
+        if (span_is(wire, x->vp->mkts[k].wire)) return k;
+    return i;
+}
+
+static void check_markets(cex_t *x, int64_t now)
+{
+    for (unsigned i = 0; i < x->vp->mkts_n; i++) {
+        resync_t *r = &x->resync[i];
+        const vmkt_t *m = &x->vp->mkts[i];
+        if (r->since_ns && now - r->since_ns > RESYNC_MS * MS) {
+            link_restart(x->link, XE_TIMEOUT);
+            return;
+        }
+        if (m->synced || r->missing_told || source_of(x, i) != i || now - x->open_ns < SNAPSHOT_MS * MS) continue;
+        r->missing_told = true;
+        log_warn("feed", x->name, "no snapshot for market=%s", m->asked);
+    }
+}
+
+static void on_tick(void *ctx, int64_t now)
+{
+    cex_t *x = ctx;
+    buf_t b;
+    post_alive(x);
+    if (x->ops->beat_ms && now - x->beat_ns > x->ops->beat_ms * MS) {
+        link_restart(x->link, XE_STALE);
+        return;
+    }
+    if (x->ops->ping_ms && now - x->ping_ns >= x->ops->ping_ms * MS) {
+        x->ping_ns = now;
+        buf_init(&b, TEXT_MAX);
+        bool ok = x->ops->ping(x->vp, &b) && send_text(x, &b);
+        buf_fini(&b);
+        if (!ok) return;
+    }
+    check_markets(x, now);
+}
+
+static void on_down(void *ctx, xerr_t why)
+{
+    cex_t *x = ctx;
+    (void)why;
+    post_conn(x, false);
+    vp_reset(x->vp);
+}
+
+static void add_market(cex_t *x, const inst_conf_t *c, inst_t inst)
+{
+    xerr_t err = vp_market_add(x->vp, c->market, inst);
+    if (err) log_error("feed", x->name, "market %s left out: %s", c->market, xerr_text(err));
+}
+
+static link_t *make_link(cex_t *x, loop_t *l, wsc_t *w, const cfg_t *cfg, const char *url)
+{
+    link_conf_t c = {.name = x->name, .url = url, .frame_max = (size_t)cfg->feeds_frame_max, .slice_ns = cfg->feeds_slice_us * 1000,
+                     .silence_ms = x->ops->silence_ms};
+    link_hooks_t h = {.on_open = on_open, .on_frame = on_frame, .on_slice = on_slice, .on_tick = on_tick, .on_down = on_down, .ctx = x};
+    return link_new(l, w, &x->stats, &c, h);
+}
+
+cex_t *cex_open(loop_t *l, wsc_t *w, metrics_t *m, const cfg_t *cfg, const venue_ops_t *ops, const char *url, const eng_conf_t *insts, door_t door)
+{
+    cex_t *x = calloc(1, sizeof *x);
+    XASSERT(x != NULL);
+    x->ops = ops;
+    x->name = venue_name(ops->venue);
+    x->door = door;
+    x->vp = vp_new(ops, door, mono_ns);
+    XASSERT(x->vp != NULL);
+    for (unsigned i = 0; i < insts->insts_n; i++)
+        if (insts->insts[i].venue == ops->venue) add_market(x, &insts->insts[i], (inst_t)i);
+    if (x->vp->mkts_n == 0) {
+        vp_free(x->vp);
+        free(x);
+        return NULL;
+    }
+    x->resync = calloc(x->vp->mkts_n, sizeof *x->resync);
+    XASSERT(x->resync != NULL);
+    feed_stats_init(&x->stats, m, ops->venue);
+    x->link = make_link(x, l, w, cfg, url);
+    link_start(x->link);
+    return x;
+}
+
+static int market_of(const cex_t *x, inst_t inst)
+{
+    for (unsigned i = 0; i < x->vp->mkts_n; i++)
+        if (x->vp->mkts[i].inst == inst) return (int)i;
+    return -1;
+}
+
+bool cex_has(const cex_t *x, inst_t inst) { return market_of(x, inst) >= 0; }
+
+void cex_resync(cex_t *x, inst_t inst, xerr_t why)
+{
+    int found = market_of(x, inst);
+    if (found < 0) return;
+    unsigned i = source_of(x, (unsigned)found);
+    vmkt_t *m = &x->vp->mkts[i];
+    link_state_t s = link_state(x->link);
+    /* Not synced: a fresh snapshot is on its way already. */
+    if ((s != LINK_LIVE && s != LINK_SUBSCRIBING) || !m->synced) return;
+    if (!x->vp->busy) x->vp->recv_ns = mono_ns(), x->vp->recv_wall_us = wall_us();
+    vp_market_bad(x->vp, i, why);
+    m->why = why;
+    resync_start(x, i);
+}
+
+void cex_stop(cex_t *x) { link_stop(x->link); }
+bool cex_idle(const cex_t *x) { return link_state(x->link) == LINK_DOWN; }
+const feed_health_t *cex_health(const cex_t *x) { return &x->stats.h; }
+
+void cex_free(cex_t *x)
+{
+    if (!x) return;
+    link_free(x->link);
+    vp_free(x->vp);
+    free(x->resync);
+    free(x);
+}
