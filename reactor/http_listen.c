@@ -26,10 +26,11 @@ static void on_accept(evutil_socket_t fd, short what, void *ctx);
 
 /* ---- addresses ---------------------------------------------------------------------------------------------------- */
 
+static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+
 bool addr_parse(span_t v, uint8_t addr[16])
 {
     char text[ADDR_TEXT];
-    static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
     if (v.n == 0 || v.n >= sizeof text) return false;
     memcpy(text, v.p, v.n);
     text[v.n] = 0;
@@ -42,7 +43,7 @@ bool addr_parse(span_t v, uint8_t addr[16])
 
 static bool is_v4(const uint8_t addr[16])
 {
-    return IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)(const void *)addr);
+    return memcmp(addr, mapped, sizeof mapped) == 0;
 }
 
 void addr_text(const uint8_t addr[16], char out[ADDR_TEXT])
@@ -164,7 +165,6 @@ void listen_conn_gone(http_t *h, const uint8_t addr[16], bool trusted)
 
 static bool take_address(const struct sockaddr_storage *ss, uint8_t addr[16])
 {
-    static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
     if (ss->ss_family == AF_INET) {
         memcpy(addr, mapped, 12);
         memcpy(addr + 12, &((const struct sockaddr_in *)(const void *)ss)->sin_addr, 4);
