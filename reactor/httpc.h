@@ -3,6 +3,7 @@
 #ifndef XORJ_REACTOR_HTTPC_H
 #define XORJ_REACTOR_HTTPC_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -33,7 +34,9 @@ typedef struct {
     const char *content_type; /* NULL when there is no body */
     span_t body;              /* copied */
     const char *header;       /* one more "Name: value", or NULL; may be secret: never logged */
-    unsigned timeout_ms;
+    unsigned timeout_ms;      /* from the call to its end, waiting included */
+    bool repeatable;          /* sending it twice does no harm: it is sent once more when a kept connection turns out
+                                 to be closed. GET and HEAD always are. */
 } httpc_req_t;
 
 void httpc_call(httpc_t *c, const httpc_req_t *q, httpc_cb cb, void *ctx);

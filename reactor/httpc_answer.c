@@ -1,5 +1,6 @@
 #include "reactor/httpc_answer.h"
 
+#include <arpa/inet.h>
 #include <string.h>
 #include <strings.h>
 #include <time.h>
@@ -276,6 +277,8 @@ xerr_t url_parse(span_t text, url_t *out)
     while (n < rest.n && !strchr("/?#", rest.p[n])) n++;
     out->port = out->tls ? 443 : 80;
     if (parse_authority((span_t){rest.p, n}, out)) return XE_BAD_INPUT;
+    unsigned char raw[16];
+    out->numeric = inet_pton(AF_INET, out->host, raw) == 1 || inet_pton(AF_INET6, out->host, raw) == 1;
     out->target = (span_t){rest.p + n, rest.n - n};
     const char *hash = out->target.n ? memchr(out->target.p, '#', out->target.n) : NULL;
     if (hash) out->target.n = (size_t)(hash - out->target.p);

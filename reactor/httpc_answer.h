@@ -35,10 +35,10 @@ xerr_t answer_end(answer_t *a);
 
 /* http://host[:port][/path][?query], also https and [IPv6]; no user, no fragment is sent. */
 typedef struct {
-    bool tls;
-    char host[256]; /* without brackets */
+    bool tls, numeric; /* numeric: host is an address */
+    char host[256];    /* without brackets */
     uint16_t port;
-    span_t target;  /* borrowed from the text; empty means "/" */
+    span_t target;     /* borrowed from the text; empty means "/" */
 } url_t;
 xerr_t url_parse(span_t text, url_t *out);
 
