@@ -14,6 +14,10 @@ OPT ?= -O2 -g
 endif
 COMMIT := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 
+# V=1 shows the whole commands.
+Q := $(if $(filter 1,$(V)),,@)
+SAY := @echo "  "
+
 # Both cores, unless the caller said otherwise.
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 ifeq ($(filter -j%,$(MAKEFLAGS)),)
@@ -54,7 +58,8 @@ all: $(B)/xorj $(B)/xorj-sim $(VECTORS) ## build the programs (the default): no 
 
 $(B)/obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) -MMD -MP -c $< -o $@
+	$(SAY)cc $<
+	$(Q)$(CC) $(CFLAGS_ALL) -MMD -MP -c $< -o $@
 
 # The commit is part of `xorj version` and /api/v1/version; only those files are built again when it changes.
 ifneq ($(shell cat $(B)/commit 2>/dev/null),$(COMMIT))
@@ -68,18 +73,20 @@ define layer_lib
 $(B)/lib/lib$(1).a: $(call obj,$(1))
 	@mkdir -p $$(@D)
 	@rm -f $$@
-	ar rcs $$@ $$^
+	$$(Q)ar rcs $$@ $$^
 endef
 $(foreach d,$(LAYERS),$(eval $(call layer_lib,$(d))))
 LINK ?= handlers connectors storage reactor engine base
 LIBA := $(foreach d,$(LINK),$(B)/lib/lib$(d).a)
 
 $(B)/xorj: $(APP_OBJ) $(LIBA)
-	$(CC) $(CFLAGS_ALL) $(APP_OBJ) -Wl,--start-group $(LIBA) -Wl,--end-group $(LIBS) -o $@
+	$(SAY)link $@
+	$(Q)$(CC) $(CFLAGS_ALL) $(APP_OBJ) -Wl,--start-group $(LIBA) -Wl,--end-group $(LIBS) -o $@
 	@echo $(COMMIT) >$(B)/commit
 
 $(B)/xorj-sim: $(SIM_OBJ) $(LIBA)
-	$(CC) $(CFLAGS_ALL) $(SIM_OBJ) -Wl,--start-group $(LIBA) -Wl,--end-group $(LIBS) -o $@
+	$(SAY)link $@
+	$(Q)$(CC) $(CFLAGS_ALL) $(SIM_OBJ) -Wl,--start-group $(LIBA) -Wl,--end-group $(LIBS) -o $@
 
 VEC_SRC := tests/vectors.c tests/vec_json.c tests/vec_whirl.c tests/vec_keys.c
 VEC_LIB := $(B)/lib/libengine.a $(B)/lib/libbase.a
@@ -90,7 +97,8 @@ $(B)/tests/vectors: $(VEC_SRC) tests/vec.h tests/vec_json.h $(VEC_LIB)
 # A unit test is one file with its own main, linked with every layer; LINK="reactor base" narrows it while others change.
 $(B)/tests/unit/%: tests/unit/%.c $(LIBA)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) -MMD -MP -MF $@.d $< -Wl,--start-group $(LIBA) -Wl,--end-group $(LIBS) -lcmocka -o $@
+	$(SAY)link $@
+	$(Q)$(CC) $(CFLAGS_ALL) -MMD -MP -MF $@.d $< -Wl,--start-group $(LIBA) -Wl,--end-group $(LIBS) -lcmocka -o $@
 
 $(B)/bench/load: bench/load.c
 	@mkdir -p $(@D)

@@ -14,7 +14,7 @@
 #     RUN_DIR=.run  B=build (where the programs are)  PORT=8080 (0: a free one)  CONFIG=config.ini
 #     FEEDS=sim|live|none  SIM_ARGS="--seed 7"  PLAY=FILE.jsonl PROTOCOL=P MARKETS=A,B (the simulator plays a recording)
 #     SERVER_NOFILE=N (descriptor limit of the server)  SERVER_REDIS_PORT=N (it reaches Redis through a test's proxy)
-#     STACK_QUICK=1 (throw-away data)  READY_S=60
+#     START_NOWAIT=1 (a started server need only listen, not be ready)  STACK_QUICK=1 (throw-away data)  READY_S=60
 #     every XORJ_<SECTION>_<KEY> reaches the server and is kept for restarts
 set -u -o pipefail
 umask 022
@@ -523,6 +523,7 @@ server_start() { # port
         fail server "did not listen"
         return 1
     fi
+    [ -z "${START_NOWAIT:-}" ] || return 0
     if ! wait_for server "$READY_S" http_is "$(saved server.port)" /health/ready 200; then
         local said=""
         alive server && said=" (it answers $(http_status "$(saved server.port)" /health/ready))"
@@ -537,7 +538,7 @@ server_start() { # port
 prepare() {
     mkdir -p "$LOG" || exit 1
     exec 9>"$RUN_DIR/lock"
-    flock -n 9 || {
+    flock -w "${1:-3}" 9 || {
         warn "another command is at work in ${RUN_DIR#"$ROOT"/}"
         exit 1
     }
@@ -681,7 +682,7 @@ part_command() { # one part of a stack that was started before
 
 destroy() {
     [ -d "$RUN_DIR" ] || return 0
-    prepare
+    prepare 90
     local home
     home=$(saved pg.home)
     stop_all

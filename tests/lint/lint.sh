@@ -66,7 +66,7 @@ check_format() {
 
 check_shell() {
     need shellcheck || return 2
-    shellcheck deploy/*.sh tests/lint/*.sh .ci/run
+    shellcheck deploy/*.sh deploy/nginx/*.sh tests/lint/*.sh .ci/run
 }
 
 check_clang() {
