@@ -425,7 +425,7 @@ async function plays(file, protocol, path, first, { rate, check }) {
     const f = s.client(path, { send: first })
     await f.count(lines.length, 30_000)
     assert.equal(digest(f.got.slice(0, lines.length).map((m) => m.text)), digest(lines))
-    await check(f, lines)
+    if (i) await check(f, lines)
     f.close()
   }
   await s.stop()
