@@ -50,9 +50,9 @@ static void post_alive(cex_t *x)
 
 static bool send_text(cex_t *x, const buf_t *b)
 {
-    if (!b->failed && link_send(x->link, buf_span(b)) == XE_OK) return true;
-    link_restart(x->link, XE_FULL);
-    return false;
+    xerr_t err = b->failed ? XE_TOO_BIG : link_send(x->link, buf_span(b));
+    if (err) link_restart(x->link, err);
+    return err == XE_OK;
 }
 
 static void on_open(void *ctx)

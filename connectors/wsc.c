@@ -95,6 +95,12 @@ static void on_backend(void *ctx, int ready)
 
 static void on_timer(void *ctx) { pump(ctx); }
 
+/* After every library call made from outside. Not at once: no callback may run inside somebody else's call. */
+static void kick(wsc_t *w)
+{
+    if (!w->running && !w->freeing) ltimer_arm(w->timer, 0);
+}
+
 static bool make_context(wsc_t *w, const char *ca_file)
 {
     void *loops[1] = {&w->uv};
@@ -107,6 +113,7 @@ static bool make_context(wsc_t *w, const char *ca_file)
     info.pt_serv_buf_size = RX_CHUNK;
     info.timeout_secs = 10;
     info.user = w;
+    info.pcontext = &w->lws; /* becomes NULL when the library has really ended */
     if (ca_file && ca_file[0]) info.client_ssl_ca_filepath = ca_file;
     w->lws = lws_create_context(&info);
     return w->lws != NULL;
@@ -130,7 +137,7 @@ wsc_t *wsc_new(loop_t *l, const char *ca_file)
     w->timer = ltimer_new(l, on_timer, w);
     w->watch = watch_new(l, uv_backend_fd(&w->uv), on_backend, w);
     watch_set(w->watch, WATCH_R);
-    pump(w);
+    kick(w);
     return w;
 }
 
@@ -167,15 +174,23 @@ static void conn_over(wsconn_t *c, xerr_t why, const char *text)
     loop_defer(c->w->loop, conn_free, c);
 }
 
+/* With a foreign loop the library closes its handles first, and wants to be asked a second time for the rest. */
+static void end_library(wsc_t *w)
+{
+    for (int round = 0; round < 3 && w->lws; round++) {
+        lws_context_destroy(w->lws);
+        for (int i = 0; i < CLOSE_RUNS && uv_run(&w->uv, UV_RUN_NOWAIT) != 0; i++) {
+        }
+    }
+}
+
 void wsc_free(wsc_t *w)
 {
     if (!w) return;
     w->freeing = true;
     for (wsconn_t *c = w->conns; c; c = c->next)
         if (c->resolving) uv_cancel((uv_req_t *)&c->dns);
-    lws_context_destroy(w->lws);
-    for (int i = 0; i < CLOSE_RUNS && uv_run(&w->uv, UV_RUN_NOWAIT) != 0; i++) {
-    }
+    end_library(w);
     for (wsconn_t *c = w->conns, *next; c; c = next) {
         next = c->next;
         if (!c->resolving) conn_over(c, XE_CLOSED, "");
@@ -267,7 +282,7 @@ wsconn_t *wsc_connect(wsc_t *w, const char *url, size_t frame_max, wsc_hooks_t h
     c->link = &w->conns;
     if (c->next) c->next->link = &c->next;
     w->conns = c;
-    pump(w);
+    kick(w);
     return c;
 }
 
@@ -284,7 +299,7 @@ xerr_t wsc_send(wsconn_t *c, span_t text)
     c->out_tail = &o->next;
     c->out_n++;
     lws_callback_on_writable(c->wsi);
-    pump(c->w);
+    kick(c->w);
     return XE_OK;
 }
 
@@ -293,7 +308,7 @@ void wsc_ping(wsconn_t *c)
     if (!c->open || c->shut) return;
     c->ping_wanted = true;
     lws_callback_on_writable(c->wsi);
-    pump(c->w);
+    kick(c->w);
 }
 
 void wsc_shut(wsconn_t *c)
@@ -308,7 +323,7 @@ void wsc_shut(wsconn_t *c)
     } else if (c->wsi) {
         lws_set_timeout(c->wsi, PENDING_TIMEOUT_USER_REASON_BASE, LWS_TO_KILL_ASYNC);
     }
-    pump(c->w);
+    kick(c->w);
 }
 
 static bool grow(wsconn_t *c, size_t n, size_t announced)
