@@ -103,8 +103,8 @@ static void put_param(cfg_in_t *in, span_t name, span_t value)
 void cfg_put_database_url(cfg_in_t *in, span_t url)
 {
     span_t scheme = SPAN_LIT("postgresql://"), alt = SPAN_LIT("postgres://"), rest, query, authority, name, login, hp;
-    if (url.n > scheme.n && memcmp(url.p, scheme.p, scheme.n) == 0) rest = (span_t){url.p + scheme.n, url.n - scheme.n};
-    else if (url.n > alt.n && memcmp(url.p, alt.p, alt.n) == 0) rest = (span_t){url.p + alt.n, url.n - alt.n};
+    if (url.n >= scheme.n && memcmp(url.p, scheme.p, scheme.n) == 0) rest = (span_t){url.p + scheme.n, url.n - scheme.n};
+    else if (url.n >= alt.n && memcmp(url.p, alt.p, alt.n) == 0) rest = (span_t){url.p + alt.n, url.n - alt.n};
     else {
         cfg_fault(in, "must begin with postgresql://");
         return;
