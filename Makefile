@@ -76,6 +76,17 @@ $(B)/lib/lib$(1).a: $(call obj,$(1))
 	$$(Q)ar rcs $$@ $$^
 endef
 $(foreach d,$(LAYERS),$(eval $(call layer_lib,$(d))))
+
+# The migrations travel inside the program.
+MIGRATIONS := $(sort $(wildcard storage/migrations/*.sql))
+$(B)/gen/migrations.c: storage/migrations.awk $(MIGRATIONS)
+	@mkdir -p $(@D)
+	$(Q)awk -f storage/migrations.awk $(MIGRATIONS) >$@
+$(B)/obj/gen/migrations.o: $(B)/gen/migrations.c storage/migrations.h
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS_ALL) -c $< -o $@
+$(B)/lib/libstorage.a: $(B)/obj/gen/migrations.o
+
 LINK ?= handlers connectors storage reactor engine base
 LIBA := $(foreach d,$(LINK),$(B)/lib/lib$(d).a)
 
@@ -95,17 +106,27 @@ $(B)/tests/vectors: $(VEC_SRC) tests/vec.h tests/vec_json.h $(VEC_LIB)
 	$(CC) $(CFLAGS_ALL) $(VEC_SRC) -Wl,--start-group $(VEC_LIB) -Wl,--end-group $(LIBS) -o $@
 
 # A unit test is one file with its own main, linked with every layer; LINK="reactor base" narrows it while others change.
-$(B)/tests/unit/%: tests/unit/%.c $(LIBA)
+# Files of tests/unit that are no test are fixtures that some of them share.
+FIXTURES := $(patsubst %.c,$(B)/obj/%.o,$(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c)))
+$(B)/tests/unit/%: tests/unit/%.c $(FIXTURES) $(LIBA)
 	@mkdir -p $(@D)
 	$(SAY)link $@
-	$(Q)$(CC) $(CFLAGS_ALL) -MMD -MP -MF $@.d $< -Wl,--start-group $(LIBA) -Wl,--end-group $(LIBS) -lcmocka -o $@
+	$(Q)$(CC) $(CFLAGS_ALL) -MMD -MP -MF $@.d $< $(FIXTURES) -Wl,--start-group $(LIBA) -Wl,--end-group $(LIBS) -lcmocka -o $@
 
 $(B)/bench/load: bench/load.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) $< -o $@
 
+# Small programs that a wire test talks to.
+WIRE_BIN := $(patsubst tests/wire/%.c,$(B)/tests/wire/%,$(wildcard tests/wire/*.c))
+$(B)/tests/wire/%: tests/wire/%.c $(LIBA)
+	@mkdir -p $(@D)
+	$(SAY)link $@
+	$(Q)$(CC) $(CFLAGS_ALL) -MMD -MP -MF $@.d $< -Wl,--start-group $(LIBA) -Wl,--end-group $(LIBS) -o $@
+
 unit: $(UNIT)
-.PHONY: unit
+wire_bin: $(WIRE_BIN)
+.PHONY: unit wire_bin
 
 # ---- the stack ------------------------------------------------------------------------------------------------------
 
@@ -157,7 +178,7 @@ npm: $(NODE_STAMP) ## install the test clients
 test: ## every suite against its own throw-away stack: SUITE=unit|wire|replay|chaos|browser
 	@deploy/deps.sh test
 	@echo "building with AddressSanitizer and UBSan"
-	$(MAKE_ALL) -s FLAVOUR=asan B=$(B)/asan all $(if $(filter unit,$(SUITES)),unit)
+	$(MAKE_ALL) -s FLAVOUR=asan B=$(B)/asan all $(if $(filter unit,$(SUITES)),unit) $(if $(filter wire,$(SUITES)),wire_bin)
 ifneq ($(filter-out unit,$(SUITES)),)
 	@echo "building the release"
 	$(MAKE_ALL) -s FLAVOUR=release B=$(B) all
