@@ -301,6 +301,7 @@ static void dispatch(conn_t *c, req_t *r)
     http_t *h = c->h;
     r->dispatched = true;
     h->in_flight++;
+    c->hold = r->head.upgrade && r->head.known[HF_UPGRADE]; /* what follows may be no HTTP: it waits for the answer */
     req_hold(r);
     h->hooks.on_request(h->hooks.ctx, r);
     req_drop(r);
@@ -374,10 +375,8 @@ static size_t take_head(conn_t *c, const char *p, size_t n)
     c->last = r;
     c->n_reqs++;
     size_t used = r->head.size;
-    bool upgrade = r->head.upgrade && r->head.known[HF_UPGRADE];
     req_hold(r);
     admit(c, r);
-    c->hold = upgrade && !r->answered;
     if (n == used && c->first == r) say_continue(c, r);
     req_drop(r);
     return used;
