@@ -42,7 +42,8 @@ bool pda_on_curve(const uint8_t key[32])
 
 xerr_t pda_find(const span_t *seeds, size_t n, const uint8_t program[32], uint8_t out[32], uint8_t *bump)
 {
-    uint8_t text[16 * 32 + 1 + 32 + 21];
+    static const uint8_t word[] = {'P', 'r', 'o', 'g', 'r', 'a', 'm', 'D', 'e', 'r', 'i', 'v', 'e', 'd', 'A', 'd', 'd', 'r', 'e', 's', 's'};
+    uint8_t text[16 * 32 + 1 + 32 + sizeof(word)];
     size_t at = 0;
     if (n > 15) return XE_BAD_INPUT;
     for (size_t i = 0; i < n; i++) {
@@ -51,7 +52,7 @@ xerr_t pda_find(const span_t *seeds, size_t n, const uint8_t program[32], uint8_
         at += seeds[i].n;
     }
     memcpy(text + at + 1, program, 32);
-    memcpy(text + at + 33, "ProgramDerivedAddress", 21);
+    memcpy(text + at + 33, word, sizeof(word));
     for (int b = 255; b >= 0; b--) {
         text[at] = (uint8_t)b;
         sha256(text, at + 54, out);

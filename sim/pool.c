@@ -110,7 +110,7 @@ static void seed_positions(pool_t *p)
 
 static void maybe_reposition(pool_t *p)
 {
-    if (p->slot % 40) return; /* every 16 s */
+    if (++p->slots % 40) return; /* every 16 s */
     if (p->pos_n > 100 && rng_chance(&p->rng, 50)) {
         /* The first positions are the base and stay. */
         unsigned i = (unsigned)rng_range(&p->rng, 30, p->pos_n - 1);
@@ -229,7 +229,7 @@ static xerr_t derive(pool_t *p)
     const span_t seeds[] = {SPAN_LIT("whirlpool"), span_make((const char *)config, 32), span_make((const char *)p->w.mint_a, 32),
                             span_make((const char *)p->w.mint_b, 32), span_make((const char *)tier, 2)};
     xerr_t err = pda_find(seeds, 5, program, p->key, &p->bump);
-    if (err || memcmp(p->key, want, 32)) return XE_INTERNAL;
+    if (err || memcmp(p->key, want, 32) != 0) return XE_INTERNAL;
     for (unsigned i = 0; i < POOL_ARRAYS && !err; i++) {
         char text[16];
         uint8_t bump;

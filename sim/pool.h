@@ -40,7 +40,7 @@ typedef struct pool {
     position_t pos[POOL_POSITIONS];
     unsigned pos_n;
     parray_t array[POOL_ARRAYS];
-    uint64_t slot, swaps, changes;
+    uint64_t slot, slots, swaps, changes; /* slots: since the start */
     bool changed; /* the pool account, since pool_settled */
 } pool_t;
 

@@ -167,13 +167,14 @@ static void tell_slot(sim_t *s, conn_t *c)
     if (endpoints[conn_tag(c)]->slot) endpoints[conn_tag(c)]->slot(s, c);
 }
 
-/* Slots follow the wall clock, so a simulator that is started again never goes back behind what a client has seen. */
-static void move_chain(sim_t *s)
+/* The first slot comes from the wall clock and the market's time never runs ahead of it, so a simulator that is started
+ * again does not go back behind what a client has seen. */
+static uint64_t first_slot(const sim_t *s) { return SLOT_BASE + (uint64_t)((s->wall_ns / 1000000 - SLOT_EPOCH_MS) / SLOT_MS); }
+
+static void move_slot(sim_t *s)
 {
-    uint64_t slot = SLOT_BASE + (uint64_t)((s->wall_ns / 1000000 - SLOT_EPOCH_MS) / SLOT_MS);
-    if (slot <= s->slot) return;
-    s->slot = slot;
-    if (!s->market.held) pool_slot(&s->pool, slot, market_pool_target(&s->market));
+    s->slot++;
+    if (!s->market.held) pool_slot(&s->pool, s->slot, market_pool_target(&s->market));
     each_client(s, EP_SOLANA, tell_slot);
     pool_settled(&s->pool);
 }
@@ -199,12 +200,12 @@ static void on_turn(void *ctx, int64_t now_ms)
     for (; s->stepped_ms + MARKET_STEP_MS <= now_ms; s->stepped_ms += MARKET_STEP_MS) {
         market_step(&s->market);
         move_books(s);
+        if (s->market.steps % (SLOT_MS / MARKET_STEP_MS) == 0) move_slot(s);
     }
     if (now_ms - s->second_ms >= 1000) {
         s->second_ms = now_ms;
         for (unsigned i = BOOK_GM_SOL; i < BOOK_N; i++) flush_second(s, (mbook_id_t)i);
     }
-    move_chain(s);
     each_client(s, EP_N, tend);
 }
 
@@ -247,6 +248,7 @@ static int prepare(sim_t *s, const run_conf_t *conf)
     s->start_ms = s->now_ms = s->stepped_ms = s->second_ms = clock_ns(CLOCK_MONOTONIC) / 1000000;
     s->wall_ns = clock_ns(CLOCK_REALTIME);
     s->update_id = (uint64_t)(s->wall_ns / 1000);
+    s->slot = first_slot(s);
     for (unsigned i = 0; i < BOOK_N; i++) s->chain[i].last = s->chain[i].before = s->chain[i].sent_1s = ++s->update_id;
     buf_init(&s->body, SIM_SCRATCH);
     buf_init(&s->msg, SIM_SCRATCH);

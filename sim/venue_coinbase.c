@@ -193,9 +193,10 @@ static void complain(sim_t *s, conn_t *c, const char *text)
 static int product_of(const sim_t *s, span_t name)
 {
     for (int p = 0; p < PRODUCTS; p++) {
-        span_t own = span_of(s->market.book[product_book[p]].spec->name);
+        const char *own = s->market.book[product_book[p]].spec->name;
         /* The -USDC spelling is an alias: same book, answered under the -USD name. */
-        if (span_eq(name, own) || (name.n == own.n + 1 && name.p[own.n] == 'C' && memcmp(name.p, own.p, own.n) == 0)) return p;
+        bool alias = name.n && name.p[name.n - 1] == 'C' && span_is(span_make(name.p, name.n - 1), own);
+        if (alias || span_is(name, own)) return p;
     }
     return -1;
 }
