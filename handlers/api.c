@@ -127,7 +127,6 @@ static void on_identified(req_t *r, xerr_t err)
         h_fail(r, XE_DENIED);
         return;
     }
-    if (call_of(r)->route->access != ACCESS_PUBLIC) req_add_header(r, "Cache-Control", "no-store");
     if (under_limit(r, false)) on_admitted(r);
 }
 

@@ -44,7 +44,6 @@ void h_challenge(req_t *r)
     buf_init(&text, SIWS_TEXT_MAX);
     random_bytes(random, sizeof random);
     siws_issue(&a->issuer, wallet, loop_wall_us(a->loop) / 1000, random, &g, &text);
-    req_add_header(r, "Cache-Control", "no-store");
     out_init(&o);
     jw_key(&o.w, "message");
     jw_str(&o.w, buf_span(&text));
@@ -107,7 +106,6 @@ void h_authenticate(req_t *r)
     sign_in_t *s = req_alloc(r, sizeof *s);
     memset(s, 0, sizeof *s);
     s->r = r;
-    req_add_header(r, "Cache-Control", "no-store");
     if (!parse(r, s)) return;
     if (siws_check(&a->issuer, s->message, span_of(s->wallet), loop_wall_us(a->loop) / 1000, &s->grant)) {
         refuse(r);

@@ -75,20 +75,27 @@ static void bps_text(int32_t x100, char *out, size_t cap)
 
 static void set(char *out, size_t cap, const char *text) { snprintf(out, cap, "%s", text ? text : ""); }
 
+static void set_usd(char *out, size_t cap, usd_t v)
+{
+    char text[DEC_TEXT_MAX];
+    usd_text(v, text, sizeof text);
+    set(out, cap, text);
+}
+
 static void prices(const opp_t *o, opp_row_t *r)
 {
     dec_text(o->buy_px.raw, r->buy_price, sizeof r->buy_price);
     dec_text(o->sell_px.raw, r->sell_price, sizeof r->sell_price);
     dec_text(o->size.raw, r->size, sizeof r->size);
     dec_text(o->basis.raw, r->basis, sizeof r->basis);
-    usd_text(o->buy_cost, r->buy_cost, sizeof r->buy_cost);
-    usd_text(o->sell_proceeds, r->sell_proceeds, sizeof r->sell_proceeds);
-    usd_text(o->fee_cex, r->fee_cex, sizeof r->fee_cex);
-    usd_text(o->fee_dex, r->fee_dex, sizeof r->fee_dex);
-    usd_text(o->fee_network, r->fee_network, sizeof r->fee_network);
-    usd_text(o->slippage, r->slippage, sizeof r->slippage);
-    usd_text(o->fee_total, r->fee_total, sizeof r->fee_total);
-    usd_text(o->predicted_pnl, r->predicted_pnl, sizeof r->predicted_pnl);
+    set_usd(r->buy_cost, sizeof r->buy_cost, o->buy_cost);
+    set_usd(r->sell_proceeds, sizeof r->sell_proceeds, o->sell_proceeds);
+    set_usd(r->fee_cex, sizeof r->fee_cex, o->fee_cex);
+    set_usd(r->fee_dex, sizeof r->fee_dex, o->fee_dex);
+    set_usd(r->fee_network, sizeof r->fee_network, o->fee_network);
+    set_usd(r->slippage, sizeof r->slippage, o->slippage);
+    set_usd(r->fee_total, sizeof r->fee_total, o->fee_total);
+    set_usd(r->predicted_pnl, sizeof r->predicted_pnl, o->predicted_pnl);
     bps_text(o->gross_bps_x100, r->gross_bps, sizeof r->gross_bps);
     bps_text(o->net_bps_x100, r->net_bps, sizeof r->net_bps);
     bps_text(o->peak_net_bps_x100, r->peak_net_bps, sizeof r->peak_net_bps);
