@@ -22,7 +22,7 @@ static const char *pair_of(const app_t *a, int pair) { return pair >= 0 ? a->eng
 static void say_opp(const app_t *a, const opp_t *o)
 {
     static const char *const phase[] = {"open", "update", "close"};
-    char buy[DEC_TEXT_MAX], sell[DEC_TEXT_MAX], size[DEC_TEXT_MAX], pnl[32];
+    char buy[DEC_TEXT_MAX], sell[DEC_TEXT_MAX], size[DEC_TEXT_MAX], pnl[DEC_TEXT_MAX];
     dec_text(o->buy_px.raw / 100000000 * 100000000, buy, sizeof buy);
     dec_text(o->sell_px.raw / 100000000 * 100000000, sell, sizeof sell);
     dec_text(o->size.raw / 100000000 * 100000000, size, sizeof size);
