@@ -73,7 +73,13 @@ static void bps_text(int32_t x100, char *out, size_t cap)
     snprintf(out, cap, "%s%lld.%02lld", x100 < 0 ? "-" : "", (long long)(v / 100), (long long)(v % 100));
 }
 
-static void set(char *out, size_t cap, const char *text) { snprintf(out, cap, "%s", text ? text : ""); }
+static void set(char *out, size_t cap, const char *text)
+{
+    size_t n = text ? strlen(text) : 0;
+    if (n >= cap) n = cap - 1;
+    if (n) memcpy(out, text, n);
+    out[n] = '\0';
+}
 
 static void set_usd(char *out, size_t cap, usd_t v)
 {
