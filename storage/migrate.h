@@ -9,7 +9,9 @@
 typedef enum { MIGRATE_APPLY, MIGRATE_DRY_RUN, MIGRATE_STATUS } migrate_mode_t;
 /* Prints one line per migration to stdout. Serialised by an advisory lock; each migration is one transaction. */
 xerr_t migrate_run(const cfg_t *cfg, migrate_mode_t mode);
-/* For `xorj token`: creates users and live sessions of n wallets in one transaction, so that tokens work at once. */
+int migrate_wanted(void); /* version of the newest migration built in */
+/* For `xorj token`: creates users and live sessions of n wallets in one transaction, so that tokens work at once.
+ * wallet "": a session of an operator, with no user. */
 struct session_row {
     char jti[37], wallet[48]; /* in */
     long long issued_s, expires_s;

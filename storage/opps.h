@@ -33,7 +33,7 @@ typedef struct {
     unsigned n;
     const opp_row_t *rows;
     bool has_more;
-    int64_t next_seq, total; /* total rows that match the filters without the cursor */
+    int64_t next_seq, total; /* total: rows that match the filters without the cursor, counted up to 100,000 */
 } opp_page_t;
 
 void opps_list(store_t *s, const opp_query_t *q, void (*cb)(void *ctx, xerr_t err, const opp_page_t *page), void *ctx);

@@ -4,6 +4,7 @@
 #ifndef XORJ_STORAGE_PERF_H
 #define XORJ_STORAGE_PERF_H
 
+#include "base/buf.h"
 #include "storage/store.h"
 
 typedef enum { RANGE_1D, RANGE_7D, RANGE_30D, RANGE_90D, RANGE_ALL, RANGE_N } range_t;
@@ -11,6 +12,14 @@ const char *range_name(range_t r);
 xerr_t range_parse(span_t text, range_t *out); /* exact spelling; XE_BAD_INPUT */
 
 #define PERF_POINTS_MAX 512
+
+/* Figures, over the valuations v[0..n-1] of the range (oldest first; at most the 10,000 newest are read):
+ *   net_roi       (v[n-1] - v[0]) / v[0] * 100; unknown below two valuations or when v[0] is 0. Deposits and
+ *                 withdrawals are not told apart from profit.
+ *   max_drawdown  largest (peak - v[i]) / peak * 100, peak being the highest value before i; unknown below two.
+ *   sharpe        d = last value of each UTC day that has one; r = d[i] / d[i-1] - 1; mean(r) / stddev(r) * sqrt(365),
+ *                 sample deviation, risk-free rate 0; unknown below two returns or when they do not vary.
+ *   win_rate      CONFIRMED trades with realized_pnl_usd > 0 / CONFIRMED trades with a realized_pnl_usd * 100. */
 
 typedef struct {
     int64_t at_us;
@@ -29,6 +38,10 @@ typedef struct {
     unsigned points_n;
     const perf_point_t *points; /* oldest first, at most PERF_POINTS_MAX (thinned evenly) */
 } perf_t;
+
+/* The arithmetic alone: fills net_roi, max_drawdown, sharpe, win_rate. */
+void perf_figures(perf_t *p, const perf_point_t *v, unsigned n, int64_t closed, int64_t won);
+unsigned perf_thin(perf_point_t *v, unsigned n); /* evenly, first and last kept; the new count */
 
 /* What is cached is the encoded answer: storage keeps bytes, the encoder is the handler's. It is called at most once
  * per load; out is bounded by the cache's entry limit (64 KiB). */

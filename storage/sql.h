@@ -1,0 +1,136 @@
+/* Every statement of the running server, in one table: id, the links that prepare it, number of parameters, text.
+ * Nothing is ever built from input: values are parameters, lists are arrays. Internal to storage/. */
+#ifndef XORJ_STORAGE_SQL_H
+#define XORJ_STORAGE_SQL_H
+
+enum { SQL_LANE_WRITER = 1, SQL_LANE_SLOW = 2, SQL_LANE_READER = 4, SQL_LANE_HOUSE = 8 };
+#define LANES_BOT (SQL_LANE_WRITER | SQL_LANE_SLOW)
+
+/* BOT_BATCH: $1..$3 one entry per wallet (wallet, last value, number of changes), $4..$12 one per request: wallet, request
+ * name, value, value of the request before it in this batch (NULL: the row's), how many of the wallet's requests come
+ * after it, actor, role, request id, address. The head is locked only when every wallet's row is ours: its scan needs the
+ * count of the upsert's rows. The hash spells what audit_text() spells; audit_verify() notices when they part.
+ *
+ * OPP_PUT: a row already closed is not opened again by a late update. */
+#define SQL_LIST(X)                                                                                                        \
+    X(SQL_PING, SQL_LANE_READER | SQL_LANE_HOUSE, 0, "SELECT 1")                                                           \
+    X(SQL_BOT_BATCH, LANES_BOT, 12,                                                                                        \
+      "WITH up AS ("                                                                                                       \
+      " INSERT INTO bot_states AS b (user_vault_address, is_enabled, version)"                                             \
+      " SELECT w, e, n FROM unnest($1::text[], $2::bool[], $3::int[]) AS u(w, e, n) ORDER BY w COLLATE \"C\""              \
+      " ON CONFLICT (user_vault_address) DO UPDATE SET is_enabled = EXCLUDED.is_enabled, was_enabled = b.is_enabled,"      \
+      " version = b.version + EXCLUDED.version, updated_at = now()"                                                        \
+      " RETURNING user_vault_address AS w, was_enabled AS was, version AS v"                                               \
+      "), head AS MATERIALIZED ("                                                                                          \
+      " SELECT seq, hash FROM audit_head WHERE one AND (SELECT count(*) FROM up) > 0 FOR UPDATE"                           \
+      "), rows AS MATERIALIZED ("                                                                                          \
+      " SELECT q.ord, q.w, q.req, q.actor, q.role, q.rid, q.ip, up.v - q.back AS v,"                                       \
+      " '{\"enabled\": ' || CASE WHEN coalesce(q.was, up.was) THEN 'true' ELSE 'false' END"                                \
+      " || ', \"version\": ' || (up.v - q.back - 1) || '}' AS before,"                                                     \
+      " '{\"enabled\": ' || CASE WHEN q.e THEN 'true' ELSE 'false' END"                                                    \
+      " || ', \"version\": ' || (up.v - q.back) || '}' AS after"                                                           \
+      " FROM unnest($4::text[], $5::uuid[], $6::bool[], $7::bool[], $8::int[], $9::text[], $10::text[], $11::text[],"      \
+      " $12::text[]) WITH ORDINALITY AS q(w, req, e, was, back, actor, role, rid, ip, ord) JOIN up ON up.w = q.w"          \
+      "), ins AS ("                                                                                                        \
+      " INSERT INTO audit_log"                                                                                             \
+      " (seq, at, actor, role, action, target, before, after, request_id, source_ip, req, prev_hash, hash)"                \
+      " SELECT head.seq + ord, now(), actor, role, 'bot.set_enabled', w, before::jsonb, after::jsonb, rid, ip, req,"       \
+      " head.hash, sha256(head.hash || convert_to((head.seq + ord)::text || ',' || us(now())::text || ','"                 \
+      " || quote_nullable(actor) || ',' || quote_nullable(role) || ',''bot.set_enabled'',' || quote_nullable(w) || ','"    \
+      " || quote_nullable(before) || ',' || quote_nullable(after) || ',' || quote_nullable(rid) || ','"                    \
+      " || quote_nullable(ip) || ',' || req::text, 'UTF8'))"                                                               \
+      " FROM rows CROSS JOIN head RETURNING seq, prev_hash, hash"                                                          \
+      "), tail AS ("                                                                                                       \
+      " UPDATE audit_head SET seq = t.seq, hash = t.hash"                                                                  \
+      " FROM (SELECT max(seq) AS seq,"                                                                                     \
+      " sha256(min(prev_hash::text)::bytea || string_agg(hash, ''::bytea ORDER BY seq)) AS hash FROM ins) t WHERE one"     \
+      ") SELECT ord, v, us(now()) FROM rows ORDER BY ord")                                                                 \
+    X(SQL_BOT_ONE, LANES_BOT, 8,                                                                                           \
+      "SELECT outcome, is_enabled, version, updated_us"                                                                    \
+      " FROM bot_set_one($1::uuid, $2, $3::bool, $4::bigint, $5, $6, $7, $8)")                                             \
+    X(SQL_BOT_PROBE, SQL_LANE_WRITER, 1,                                                                                   \
+      "SELECT w, s.user_vault_address IS NULL AND EXISTS (SELECT FROM bot_states x WHERE x.user_vault_address = w)"        \
+      " FROM unnest($1::text[]) AS q(w) LEFT JOIN (SELECT user_vault_address FROM bot_states"                              \
+      " WHERE user_vault_address = ANY ($1::text[]) FOR UPDATE SKIP LOCKED) s ON s.user_vault_address = w")                \
+    X(SQL_BOT_GET, SQL_LANE_READER, 1,                                                                                     \
+      "SELECT u.id, b.is_enabled, b.version, us(b.updated_at), us(b.last_execution_at), b.current_strategy,"               \
+      " s.risk_profile, trim_scale(s.max_trade_amount), trim_scale(s.slippage_tolerance)"                                  \
+      " FROM (SELECT $1::text COLLATE \"C\" AS w) k LEFT JOIN users u ON u.wallet_address = k.w"                           \
+      " LEFT JOIN bot_states b ON b.user_vault_address = k.w LEFT JOIN user_settings s ON s.wallet_address = k.w")         \
+    X(SQL_SESSION_GET, SQL_LANE_READER, 1,                                                                                 \
+      "SELECT user_id, wallet, extract(epoch FROM issued_at)::bigint, extract(epoch FROM expires_at)::bigint,"             \
+      " revoked_at IS NOT NULL FROM sessions WHERE jti = $1::uuid")                                                        \
+    X(SQL_SESSION_CREATE, SQL_LANE_READER, 10,                                                                             \
+      "SELECT session_create($1::uuid, $2::uuid, $3, $4::bigint, $5::bigint, $6::bool, $7, $8, $9, $10)")                  \
+    X(SQL_SESSION_REVOKE, SQL_LANE_READER, 6, "SELECT session_revoke($1::uuid, $2::uuid, $3, $4, $5, $6)")                 \
+    X(SQL_SESSIONS_REVOKED, SQL_LANE_HOUSE, 1,                                                                             \
+      "SELECT jti, us(revoked_at) FROM sessions WHERE revoked_at >= to_timestamp($1::bigint / 1e6)"                        \
+      " AND expires_at > now() ORDER BY revoked_at LIMIT 10000")                                                           \
+    X(SQL_NONCE_CONSUME, SQL_LANE_READER, 4, "SELECT nonce_consume($1::uuid, $2, $3, $4::bigint)")                         \
+    X(SQL_PURGE, SQL_LANE_HOUSE, 0,                                                                                        \
+      "WITH n AS (DELETE FROM used_nonces WHERE nonce IN (SELECT nonce FROM used_nonces"                                   \
+      " WHERE expires_at < now() - interval '1 day' LIMIT 1000) RETURNING 1),"                                             \
+      " s AS (DELETE FROM sessions WHERE jti IN (SELECT jti FROM sessions"                                                 \
+      " WHERE expires_at < now() - interval '30 days' LIMIT 1000) RETURNING 1)"                                            \
+      " SELECT (SELECT count(*) FROM n), (SELECT count(*) FROM s)")                                                        \
+    X(SQL_PERF, SQL_LANE_READER, 2,                                                                                        \
+      "SELECT us(last.at), (last.value_usd * 1000000)::bigint, t.n, t.closed, t.won, us(v.at),"                            \
+      " (v.value_usd * 1000000)::bigint"                                                                                   \
+      " FROM (SELECT count(*) AS n, count(*) FILTER (WHERE status = 'CONFIRMED' AND realized_pnl_usd IS NOT NULL)"         \
+      " AS closed, count(*) FILTER (WHERE status = 'CONFIRMED' AND realized_pnl_usd > 0) AS won FROM trades"               \
+      " WHERE user_vault_address = $1 AND created_at >= to_timestamp($2::bigint / 1e6)) t"                                 \
+      " LEFT JOIN (SELECT at, value_usd FROM vault_valuations WHERE wallet_address = $1 ORDER BY at DESC LIMIT 1) last"    \
+      " ON true LEFT JOIN (SELECT at, value_usd FROM vault_valuations WHERE wallet_address = $1"                           \
+      " AND at >= to_timestamp($2::bigint / 1e6) ORDER BY at DESC LIMIT 10000) v ON true ORDER BY v.at")                   \
+    X(SQL_OPP_PUT, SQL_LANE_HOUSE, 1,                                                                                      \
+      "INSERT INTO opportunities AS o (id, pair, direction, buy_venue, sell_venue, buy_price, sell_price, buy_touch,"      \
+      " sell_touch, size, buy_cost, sell_proceeds, fee_cex, fee_dex, fee_network, slippage, fee_total, basis, gross_bps,"  \
+      " net_bps, peak_net_bps, predicted_pnl, detected_at, source_at, received_at, opened_at, ended_at, lifetime_ms,"      \
+      " parse_ns, detect_ns, pool_slot, decision, reason_code, status)"                                                    \
+      " SELECT id, pair, direction, buy_venue, sell_venue, buy_price, sell_price, buy_touch, sell_touch, size, buy_cost,"  \
+      " sell_proceeds, fee_cex, fee_dex, fee_network, slippage, fee_total, basis, gross / 100, net / 100, peak / 100,"     \
+      " predicted_pnl, 'epoch'::timestamptz + detected * interval '1 us', 'epoch'::timestamptz + source * interval '1 us',"\
+      " 'epoch'::timestamptz + received * interval '1 us', 'epoch'::timestamptz + opened * interval '1 us',"               \
+      " 'epoch'::timestamptz + ended * interval '1 us', lifetime_ms, parse_ns, detect_ns, pool_slot, decision, reason,"    \
+      " status FROM json_to_recordset($1::json) AS x(id uuid, pair text, direction text, buy_venue text, sell_venue text," \
+      " buy_price numeric, sell_price numeric, buy_touch numeric, sell_touch numeric, size numeric, buy_cost numeric,"     \
+      " sell_proceeds numeric, fee_cex numeric, fee_dex numeric, fee_network numeric, slippage numeric,"                   \
+      " fee_total numeric, basis numeric, gross numeric, net numeric, peak numeric, predicted_pnl numeric,"                \
+      " detected bigint, source bigint, received bigint, opened bigint, ended bigint, lifetime_ms bigint,"                 \
+      " parse_ns bigint, detect_ns bigint, pool_slot numeric, decision text, reason text, status text)"                    \
+      " ON CONFLICT (id) DO UPDATE SET buy_price = EXCLUDED.buy_price, sell_price = EXCLUDED.sell_price,"                  \
+      " buy_touch = EXCLUDED.buy_touch, sell_touch = EXCLUDED.sell_touch, size = EXCLUDED.size,"                           \
+      " buy_cost = EXCLUDED.buy_cost, sell_proceeds = EXCLUDED.sell_proceeds, fee_cex = EXCLUDED.fee_cex,"                 \
+      " fee_dex = EXCLUDED.fee_dex, fee_network = EXCLUDED.fee_network, slippage = EXCLUDED.slippage,"                     \
+      " fee_total = EXCLUDED.fee_total, basis = EXCLUDED.basis, gross_bps = EXCLUDED.gross_bps,"                           \
+      " net_bps = EXCLUDED.net_bps, peak_net_bps = EXCLUDED.peak_net_bps, predicted_pnl = EXCLUDED.predicted_pnl,"         \
+      " ended_at = EXCLUDED.ended_at, lifetime_ms = EXCLUDED.lifetime_ms, pool_slot = EXCLUDED.pool_slot,"                 \
+      " decision = EXCLUDED.decision, reason_code = EXCLUDED.reason_code, status = EXCLUDED.status, updated_at = now()"    \
+      " WHERE o.status <> 'closed'")                                                                                       \
+    X(SQL_OPP_LIST, SQL_LANE_READER, 7, SQL_OPP_COLUMNS SQL_OPP_FILTER " AND ($6::bigint = 0 OR seq < $6)"                 \
+      " ORDER BY seq DESC LIMIT $7::int")                                                                                  \
+    X(SQL_OPP_COUNT, SQL_LANE_READER, 5, "SELECT count(*) FROM (SELECT 1" SQL_OPP_FILTER " LIMIT 100000) c")               \
+    X(SQL_OPP_ONE, SQL_LANE_READER, 1, SQL_OPP_COLUMNS " FROM opportunities WHERE id = $1::uuid")
+
+#define SQL_OPP_COLUMNS                                                                                                    \
+    "SELECT seq, id, pair, direction, buy_venue, sell_venue, trim_scale(buy_price), trim_scale(sell_price),"               \
+    " trim_scale(size), trim_scale(buy_cost), trim_scale(sell_proceeds), trim_scale(fee_cex), trim_scale(fee_dex),"        \
+    " trim_scale(fee_network), trim_scale(slippage), trim_scale(fee_total), trim_scale(basis), gross_bps, net_bps,"        \
+    " peak_net_bps, trim_scale(predicted_pnl), us(detected_at), us(source_at), us(received_at), us(ended_at),"             \
+    " lifetime_ms, parse_ns, detect_ns, decision, reason_code, status"
+#define SQL_OPP_FILTER                                                                                                     \
+    " FROM opportunities WHERE ($1::text IS NULL OR pair = $1) AND ($2::text IS NULL OR buy_venue = $2 OR sell_venue = $2)"\
+    " AND ($3::text IS NULL OR decision = $3) AND ($4::bigint = 0 OR detected_at >= 'epoch'::timestamptz"                  \
+    " + $4 * interval '1 us') AND ($5::int IS NULL OR net_bps >= $5 / 100.0)"
+
+typedef enum {
+#define X(id, lanes, nparams, text) id,
+    SQL_LIST(X)
+#undef X
+    SQL_N
+} sql_t;
+
+const char *sql_name(sql_t s);
+int sql_params(sql_t s);
+
+#endif

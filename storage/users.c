@@ -1,0 +1,441 @@
+#include "storage/users.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "storage/store_int.h"
+
+typedef struct {
+    session_t s;
+    bool revoked; /* known to be revoked: stays so until evicted */
+} kept_t;
+
+typedef struct {
+    soon_t soon;
+    session_cb cb;
+    void *ctx;
+    xerr_t err;
+    session_t s;
+} answer_t;
+
+static void fire_answer(soon_t *soon)
+{
+    answer_t a = *(answer_t *)soon;
+    free(soon);
+    a.cb(a.ctx, a.err, a.err ? NULL : &a.s);
+}
+
+static void answer_soon(store_t *s, session_cb cb, void *ctx, xerr_t err, const session_t *value)
+{
+    answer_t *a = calloc(1, sizeof *a);
+    XASSERT(a);
+    a->cb = cb;
+    a->ctx = ctx;
+    a->err = err;
+    if (value)
+        a->s = *value;
+    soons_post(s->soons, &a->soon, fire_answer);
+}
+
+static bool is_uuid(span_t t)
+{
+    if (t.n != 36)
+        return false;
+    for (size_t i = 0; i < 36; i++) {
+        bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+        char c = t.p[i];
+        if (dash ? c != '-' : !((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f')))
+            return false;
+    }
+    return true;
+}
+
+/* ---- memory ---- */
+
+static const kept_t *recall(store_t *s, span_t jti, int64_t *age_ms)
+{
+    size_t n;
+    int64_t at = 0;
+    const kept_t *k = cache_get(s->sessions, jti, &n, &at);
+    *age_ms = (loop_now_ns(s->l) - at) / 1000000;
+    return k;
+}
+
+static bool expired(store_t *s, const session_t *v)
+{
+    return v->expires_s * 1000000 <= loop_wall_us(s->l);
+}
+
+static void keep(store_t *s, const session_t *v)
+{
+    kept_t k;
+    memset(&k, 0, sizeof k);
+    k.s = *v;
+    cache_put(s->sessions, span_of(v->jti), &k, sizeof k, loop_now_ns(s->l));
+}
+
+void users_forget(store_t *s, span_t jti)
+{
+    kept_t k;
+    memset(&k, 0, sizeof k);
+    k.revoked = true;
+    if (jti.n <= CACHE_KEY_MAX)
+        cache_put(s->sessions, jti, &k, sizeof k, loop_now_ns(s->l));
+}
+
+/* ---- the mirror in Redis ---- */
+
+static span_t mirror_key(span_t jti, char out[64])
+{
+    int n = snprintf(out, 64, "xorj:s:%.*s", (int)jti.n, jti.p);
+    return span_make(out, (size_t)n);
+}
+
+static void mirror_put(store_t *s, const session_t *v)
+{
+    char key[64], ms[32];
+    int64_t left = v->expires_s * 1000 - loop_wall_us(s->l) / 1000;
+    if (!s->rds || !rds_up(s->rds) || left <= 0)
+        return;
+    buf_t b;
+    buf_init(&b, 1024);
+    span_t k = mirror_key(span_of(v->jti), key);
+    buf_fmt(&b, "%s %s %lld %lld ", v->user_id[0] ? v->user_id : "-", v->wallet[0] ? v->wallet : "-", (long long)v->issued_s,
+            (long long)v->expires_s);
+    store_seal(s, k, &b);
+    snprintf(ms, sizeof ms, "%lld", (long long)left);
+    if (!b.failed)
+        rds_send(s->rds, 5, (span_t[]){SPAN_LIT("SET"), k, buf_span(&b), SPAN_LIT("PX"), span_of(ms)}, NULL, NULL);
+    buf_fini(&b);
+}
+
+static void mirror_del(store_t *s, span_t jti)
+{
+    char key[64];
+    if (!s->rds)
+        return;
+    if (!rds_send(s->rds, 2, (span_t[]){SPAN_LIT("DEL"), mirror_key(jti, key)}, NULL, NULL))
+        s->mirror_ok = false; /* until a full sweep has gone through */
+}
+
+static bool mirror_read(store_t *s, span_t jti, span_t value, session_t *out)
+{
+    char key[64], text[256];
+    span_t body;
+    long long issued, expires;
+    memset(out, 0, sizeof *out);
+    if (!store_unseal(s, mirror_key(jti, key), value, &body) || body.n >= sizeof text)
+        return false;
+    memcpy(text, body.p, body.n);
+    text[body.n] = '\0';
+    if (sscanf(text, "%36s %47s %lld %lld", out->user_id, out->wallet, &issued, &expires) != 4)
+        return false;
+    if (!strcmp(out->user_id, "-"))
+        out->user_id[0] = '\0';
+    if (!strcmp(out->wallet, "-"))
+        out->wallet[0] = '\0';
+    memcpy(out->jti, jti.p, jti.n);
+    out->issued_s = issued;
+    out->expires_s = expires;
+    return true;
+}
+
+/* ---- check: memory, PostgreSQL, and only while that is away the mirror and old memory ---- */
+
+typedef struct {
+    store_t *s;
+    flight_t *g;
+} load_t;
+
+typedef struct {
+    xerr_t err;
+    const session_t *v;
+} given_t;
+
+static void give(void *arg, void (*cb)(void), void *ctx)
+{
+    const given_t *g = arg;
+    if (cb)
+        ((session_cb)cb)(ctx, g->err, g->v);
+}
+
+static void land(load_t *ld, xerr_t err, const session_t *v)
+{
+    store_t *s = ld->s;
+    given_t g = {err, err ? NULL : v};
+    if (!err && expired(s, v))
+        g = (given_t){XE_AUTH, NULL};
+    if (s->closing)
+        g = (given_t){XE_CLOSED, NULL};
+    flight_land(ld->g, give, &g);
+    free(ld);
+}
+
+static void from_old_memory(load_t *ld)
+{
+    int64_t age;
+    const kept_t *k = recall(ld->s, flight_key(ld->g), &age);
+    if (!k) {
+        land(ld, XE_DOWN, NULL);
+        return;
+    }
+    kept_t copy = *k;
+    ctr_inc(ld->s->m.session_old);
+    land(ld, copy.revoked ? XE_AUTH : XE_OK, &copy.s);
+}
+
+static void on_mirror(void *ctx, xerr_t err, span_t value)
+{
+    load_t *ld = ctx;
+    store_t *s = ld->s;
+    session_t v;
+    int64_t age;
+    const kept_t *k = recall(s, flight_key(ld->g), &age);
+    if (err || s->closing || (k && k->revoked) || !mirror_read(s, flight_key(ld->g), value, &v)) {
+        from_old_memory(ld);
+        return;
+    }
+    ctr_inc(s->m.session_mirror);
+    keep(s, &v);
+    land(ld, XE_OK, &v);
+}
+
+static void from_mirror(load_t *ld)
+{
+    store_t *s = ld->s;
+    char key[64];
+    span_t k = mirror_key(flight_key(ld->g), key);
+    bool asked = !s->closing && s->mirror_ok && s->rds &&
+                 rds_send(s->rds, 2, (span_t[]){SPAN_LIT("GET"), k}, on_mirror, ld);
+    if (!asked)
+        from_old_memory(ld);
+}
+
+static xerr_t judge(load_t *ld, const pg_rows_t *rows, session_t *v)
+{
+    store_t *s = ld->s;
+    span_t jti = flight_key(ld->g);
+    int64_t age;
+    memset(v, 0, sizeof *v);
+    if (pg_rows_n(rows) == 0) {
+        cache_del(s->sessions, jti);
+        mirror_del(s, jti);
+        return XE_AUTH;
+    }
+    /* A revocation that was committed while this row was being read counts. */
+    const kept_t *k = recall(s, jti, &age);
+    if (pg_bool(rows, 0, 4) || (k && k->revoked)) {
+        users_forget(s, jti);
+        mirror_del(s, jti);
+        return XE_AUTH;
+    }
+    memcpy(v->jti, jti.p, jti.n);
+    pg_copy(rows, 0, 0, v->user_id, sizeof v->user_id);
+    pg_copy(rows, 0, 1, v->wallet, sizeof v->wallet);
+    v->issued_s = pg_i64(rows, 0, 2);
+    v->expires_s = pg_i64(rows, 0, 3);
+    return XE_OK;
+}
+
+static void on_session_row(void *ctx, xerr_t err, const pg_rows_t *rows)
+{
+    load_t *ld = ctx;
+    session_t v;
+    if (store_pg_away(err)) {
+        from_mirror(ld);
+        return;
+    }
+    if (!err)
+        err = judge(ld, rows, &v);
+    if (!err && !expired(ld->s, &v)) {
+        keep(ld->s, &v);
+        mirror_put(ld->s, &v);
+    }
+    land(ld, err, &v);
+}
+
+static void load(store_t *s, span_t jti, session_cb cb, void *ctx)
+{
+    char text[37];
+    bool first;
+    flight_t *g = flight_join(s->session_loads, jti, (void (*)(void))cb, ctx, &first);
+    if (!first)
+        return;
+    load_t *ld = malloc(sizeof *ld);
+    XASSERT(ld);
+    *ld = (load_t){s, g};
+    ctr_inc(s->m.session_load);
+    memcpy(text, jti.p, 36);
+    text[36] = '\0';
+    pool_query(s->pool, SQL_SESSION_GET, (const char *const[]){text}, (unsigned)s->cfg->http_write_deadline_ms, true, on_session_row, ld);
+}
+
+const session_t *session_peek(store_t *s, span_t jti)
+{
+    int64_t age;
+    if (!is_uuid(jti))
+        return NULL;
+    const kept_t *k = recall(s, jti, &age);
+    if (!k || k->revoked || age >= s->cfg->cache_session_ttl_ms || expired(s, &k->s))
+        return NULL;
+    /* Asked again ahead of time, so that a session in use never waits for PostgreSQL. */
+    if (age * 2 >= s->cfg->cache_session_ttl_ms && !s->draining)
+        load(s, jti, NULL, NULL);
+    ctr_inc(s->m.session_mem);
+    return &k->s;
+}
+
+void session_check(store_t *s, span_t jti, session_cb cb, void *ctx)
+{
+    int64_t age;
+    const session_t *v = session_peek(s, jti);
+    const kept_t *k = is_uuid(jti) ? recall(s, jti, &age) : NULL;
+    if (v)
+        answer_soon(s, cb, ctx, XE_OK, v);
+    else if (!is_uuid(jti) || (k && (k->revoked || expired(s, &k->s))))
+        answer_soon(s, cb, ctx, XE_AUTH, NULL);
+    else
+        load(s, jti, cb, ctx);
+}
+
+/* ---- nonces ---- */
+
+typedef struct {
+    soon_t soon;
+    store_t *s;
+    void (*cb)(void *ctx, xerr_t err);
+    void *ctx;
+    xerr_t err;
+    char jti[37];
+} done_t;
+
+static done_t *done_new(store_t *s, void (*cb)(void *ctx, xerr_t err), void *ctx)
+{
+    done_t *d = calloc(1, sizeof *d);
+    XASSERT(d);
+    d->s = s;
+    d->cb = cb;
+    d->ctx = ctx;
+    return d;
+}
+
+static void fire_done(soon_t *soon)
+{
+    done_t d = *(done_t *)soon;
+    free(soon);
+    d.cb(d.ctx, d.err);
+}
+
+static void done_soon(done_t *d, xerr_t err)
+{
+    d->err = err;
+    soons_post(d->s->soons, &d->soon, fire_done);
+}
+
+static bool text_of(span_t t, char *out, size_t cap)
+{
+    if (t.n == 0 || t.n >= cap || memchr(t.p, 0, t.n))
+        return false;
+    memcpy(out, t.p, t.n);
+    out[t.n] = '\0';
+    return true;
+}
+
+static void on_nonce(void *ctx, xerr_t err, const pg_rows_t *rows)
+{
+    done_t d = *(done_t *)ctx;
+    free(ctx);
+    if (!err)
+        err = pg_bool(rows, 0, 0) ? XE_OK : XE_CONFLICT;
+    d.cb(d.ctx, err);
+}
+
+void nonce_consume(store_t *s, span_t nonce, span_t wallet, int64_t expires_s, void (*cb)(void *ctx, xerr_t err), void *ctx)
+{
+    done_t *d = done_new(s, cb, ctx);
+    char n[128], w[64], e[24], req[37];
+    if (s->draining || !text_of(nonce, n, sizeof n) || !text_of(wallet, w, sizeof w)) {
+        done_soon(d, s->draining ? XE_DOWN : XE_BAD_INPUT);
+        return;
+    }
+    snprintf(e, sizeof e, "%lld", (long long)expires_s);
+    store_req_name(s, req);
+    pool_query(s->pool, SQL_NONCE_CONSUME, (const char *const[]){req, n, w, e}, (unsigned)s->cfg->http_write_deadline_ms, false,
+               on_nonce, d);
+}
+
+/* ---- sign-in and sign-out ---- */
+
+typedef struct {
+    store_t *s;
+    session_cb cb;
+    void *ctx;
+    session_t v;
+} create_t;
+
+static void on_created(void *ctx, xerr_t err, const pg_rows_t *rows)
+{
+    create_t c = *(create_t *)ctx;
+    free(ctx);
+    if (!err && (pg_rows_n(rows) != 1 || pg_null(rows, 0, 0)))
+        err = XE_INTERNAL;
+    if (!err) {
+        pg_copy(rows, 0, 0, c.v.user_id, sizeof c.v.user_id);
+        keep(c.s, &c.v);
+        mirror_put(c.s, &c.v);
+    }
+    c.cb(c.ctx, err, err ? NULL : &c.v);
+}
+
+void session_create(store_t *s, const session_t *in, const who_t *who, session_cb cb, void *ctx)
+{
+    char issued[24], expires[24], req[37];
+    if (s->draining || !is_uuid(span_of(in->jti)) || !in->wallet[0]) {
+        answer_soon(s, cb, ctx, s->draining ? XE_DOWN : XE_BAD_INPUT, NULL);
+        return;
+    }
+    create_t *c = calloc(1, sizeof *c);
+    XASSERT(c);
+    c->s = s;
+    c->cb = cb;
+    c->ctx = ctx;
+    c->v = *in;
+    snprintf(issued, sizeof issued, "%lld", (long long)in->issued_s);
+    snprintf(expires, sizeof expires, "%lld", (long long)in->expires_s);
+    store_req_name(s, req);
+    const char *params[] = {req,        in->jti,   in->wallet,      issued,        expires, s->cfg->bot_default_enabled ? "t" : "f",
+                            who->actor, who->role, who->request_id, who->source_ip};
+    pool_query(s->pool, SQL_SESSION_CREATE, params, (unsigned)s->cfg->http_write_deadline_ms, false, on_created, c);
+}
+
+static void on_revoked(void *ctx, xerr_t err, const pg_rows_t *rows)
+{
+    done_t d = *(done_t *)ctx;
+    free(ctx);
+    if (!err && !pg_bool(rows, 0, 0))
+        err = XE_NOT_FOUND;
+    if (!err) {
+        users_forget(d.s, span_of(d.jti));
+        mirror_del(d.s, span_of(d.jti));
+    } else if (store_pg_away(err)) {
+        /* It may have been committed: memory asks again. */
+        cache_del(d.s->sessions, span_of(d.jti));
+    }
+    d.cb(d.ctx, err);
+}
+
+void session_revoke(store_t *s, span_t jti, const who_t *who, void (*cb)(void *ctx, xerr_t err), void *ctx)
+{
+    char req[37];
+    done_t *d = done_new(s, cb, ctx);
+    if (s->draining || !is_uuid(jti)) {
+        done_soon(d, s->draining ? XE_DOWN : XE_NOT_FOUND);
+        return;
+    }
+    memcpy(d->jti, jti.p, 36);
+    store_req_name(s, req);
+    const char *params[] = {req, d->jti, who->actor, who->role, who->request_id, who->source_ip};
+    pool_query(s->pool, SQL_SESSION_REVOKE, params, (unsigned)s->cfg->http_write_deadline_ms, false, on_revoked, d);
+}

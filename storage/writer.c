@@ -1,0 +1,793 @@
+#include "storage/writer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/codec.h"
+#include "base/crypto.h"
+#include "reactor/log.h"
+#include "storage/pool.h"
+
+#define SCAN_MS 25
+#define TRIES_MAX 3       /* sendings of one request, whatever became of them */
+#define LOCKS_IN_A_ROW 3  /* batches refused by locks that the probe cannot see: then one by one */
+#define SLOW_WALLETS_MAX 1024
+#define BATCH_TEXT_MAX (8u << 20)
+
+typedef struct wreq wreq_t;
+typedef struct lane lane_t;
+
+struct wreq {
+    soon_t soon;
+    wreq_t *next;           /* the list it is in: a queue, a flight */
+    wreq_t *older, *newer;  /* every request that still owes an answer */
+    writer_t *w;
+    lane_t *lane;           /* NULL: refused at the door */
+    bot_cb cb;              /* NULL: answered already */
+    void *ctx;
+    xerr_t early;
+    int64_t due_ns, if_version;
+    unsigned tries;
+    bool alone, enabled, flying;
+    uint16_t at;            /* scratch: its wallet's place in the batch */
+    char req[37], wallet[48], actor[64], role[16], request_id[72], ip[48];
+};
+
+typedef struct {
+    wreq_t *head, *tail;
+    unsigned n;
+} list_t;
+
+typedef enum { FLY_NONE, FLY_BATCH, FLY_ONES, FLY_PROBE } fly_t;
+
+struct lane {
+    writer_t *w;
+    pg_t *pg;
+    bool slow, refuse;
+    ltimer_t *grace;
+    list_t queue, replay, flight; /* replay: sent before, or to be sent one by one; ahead of the queue */
+    fly_t fly;
+    unsigned locks;   /* batches refused in a row */
+    unsigned ones_left;
+};
+
+typedef struct {
+    char wallet[48];
+    unsigned n; /* its requests in the slow lane */
+} slow_wallet_t;
+
+typedef struct {
+    const char *wallet;
+    bool last;
+    unsigned n, seen;
+    wreq_t *prev;
+} group_t;
+
+struct writer {
+    loop_t *l;
+    writer_conf_t c;
+    soons_t *soons;
+    writer_hooks_t h;
+    lane_t fast, slow;
+    bool closing;
+    ltimer_t *scan;
+    wreq_t *oldest, *newest;
+    unsigned live, waiting;
+    slow_wallet_t *slows;
+    unsigned slows_n;
+    group_t *groups;
+    uint16_t *table; /* wallet -> group + 1 */
+    unsigned table_mask;
+    uint64_t key[2], seed, counter;
+    buf_t arr[12];
+    struct { ctr_t *batches, *rows, *moved, *resent, *timeouts, *full, *down; hist_t *size; gauge_t *waiting; } m;
+};
+
+static void kick(lane_t *n);
+static void on_batch(void *ctx, xerr_t err, const pg_rows_t *rows);
+static void on_one(void *ctx, xerr_t err, const pg_rows_t *rows);
+static void on_probe(void *ctx, xerr_t err, const pg_rows_t *rows);
+
+/* ---- lists ---- */
+
+static void list_push(list_t *q, wreq_t *r)
+{
+    r->next = NULL;
+    *(q->tail ? &q->tail->next : &q->head) = r;
+    q->tail = r;
+    q->n++;
+}
+
+static wreq_t *list_pop(list_t *q)
+{
+    wreq_t *r = q->head;
+    if (!r)
+        return NULL;
+    q->head = r->next;
+    if (!q->head)
+        q->tail = NULL;
+    q->n--;
+    return r;
+}
+
+static void list_front(list_t *q, list_t *put)
+{
+    if (!put->head)
+        return;
+    put->tail->next = q->head;
+    if (!q->tail)
+        q->tail = put->tail;
+    q->head = put->head;
+    q->n += put->n;
+    *put = (list_t){0};
+}
+
+static bool list_remove(list_t *q, wreq_t *r)
+{
+    wreq_t *before = NULL;
+    for (wreq_t *x = q->head; x; before = x, x = x->next) {
+        if (x != r)
+            continue;
+        *(before ? &before->next : &q->head) = r->next;
+        if (q->tail == r)
+            q->tail = before;
+        q->n--;
+        return true;
+    }
+    return false;
+}
+
+/* ---- requests ---- */
+
+static slow_wallet_t *slow_find(writer_t *w, const char *wallet)
+{
+    for (unsigned i = 0; i < w->slows_n; i++)
+        if (!strcmp(w->slows[i].wallet, wallet))
+            return &w->slows[i];
+    return NULL;
+}
+
+static void slow_leave(writer_t *w, const char *wallet)
+{
+    slow_wallet_t *s = slow_find(w, wallet);
+    if (s && --s->n == 0)
+        *s = w->slows[--w->slows_n];
+}
+
+static lane_t *lane_of(wreq_t *r)
+{
+    return slow_find(r->w, r->wallet) ? &r->w->slow : &r->w->fast;
+}
+
+/* The one exit of a request: answers if nobody did, forgets it. */
+static void req_end(wreq_t *r, xerr_t err, bool enabled, int64_t version, int64_t updated_us)
+{
+    writer_t *w = r->w;
+    if (r->lane && r->lane->slow)
+        slow_leave(w, r->wallet);
+    *(r->older ? &r->older->newer : &w->oldest) = r->newer;
+    *(r->newer ? &r->newer->older : &w->newest) = r->older;
+    w->live--;
+    if (r->cb) {
+        bot_t b = {.exists = true, .enabled = enabled, .version = version, .updated_us = updated_us};
+        snprintf(b.wallet, sizeof b.wallet, "%s", r->wallet);
+        r->cb(r->ctx, err, err && err != XE_CONFLICT ? NULL : &b);
+    }
+    free(r);
+}
+
+static void req_fail(wreq_t *r, xerr_t err)
+{
+    if (err == XE_DOWN)
+        ctr_inc(r->w->m.down);
+    /* A conflict that is not the caller's own is ours. */
+    req_end(r, err == XE_CONFLICT ? XE_INTERNAL : err, false, 0, 0);
+}
+
+static void fail_list(list_t *q, xerr_t err)
+{
+    wreq_t *r;
+    while ((r = list_pop(q))) {
+        r->w->waiting--;
+        req_fail(r, err);
+    }
+}
+
+static void to_slow(wreq_t *r)
+{
+    writer_t *w = r->w;
+    slow_wallet_t *s = slow_find(w, r->wallet);
+    if (!s) {
+        s = &w->slows[w->slows_n++];
+        *s = (slow_wallet_t){0};
+        memcpy(s->wallet, r->wallet, sizeof s->wallet);
+        ctr_inc(w->m.moved);
+    }
+    s->n++;
+    r->lane = &w->slow;
+    if (r->alone)
+        list_push(&w->slow.replay, r);
+    else
+        list_push(&w->slow.queue, r);
+    kick(&w->slow);
+}
+
+/* ---- a batch ---- */
+
+static void arr_open(buf_t *b)
+{
+    buf_reset(b);
+    buf_add(b, "{", 1);
+}
+
+static void arr_text(buf_t *b, const char *s)
+{
+    if (b->n > 1)
+        buf_add(b, ",", 1);
+    buf_add(b, "\"", 1);
+    for (const char *q; (q = strpbrk(s, "\"\\")); s = q + 1) {
+        buf_add(b, s, (size_t)(q - s));
+        buf_add(b, "\\", 1);
+        buf_add(b, q, 1);
+    }
+    buf_str(b, s);
+    buf_add(b, "\"", 1);
+}
+
+static void arr_word(buf_t *b, const char *s)
+{
+    if (b->n > 1)
+        buf_add(b, ",", 1);
+    buf_str(b, s);
+}
+
+static void arr_u(buf_t *b, unsigned v)
+{
+    char text[16];
+    snprintf(text, sizeof text, "%u", v);
+    arr_word(b, text);
+}
+
+static group_t *group_of(writer_t *w, const char *wallet, unsigned *n)
+{
+    unsigned i = (unsigned)siphash(w->key, wallet, strlen(wallet)) & w->table_mask;
+    while (w->table[i] && strcmp(w->groups[w->table[i] - 1].wallet, wallet) != 0)
+        i = (i + 1) & w->table_mask;
+    if (!w->table[i]) {
+        w->groups[*n] = (group_t){.wallet = wallet};
+        w->table[i] = (uint16_t)++*n;
+    }
+    return &w->groups[w->table[i] - 1];
+}
+
+static void batch_arrays(writer_t *w, const list_t *f)
+{
+    unsigned groups = 0;
+    memset(w->table, 0, (w->table_mask + 1) * sizeof *w->table);
+    for (wreq_t *r = f->head; r; r = r->next) {
+        group_t *g = group_of(w, r->wallet, &groups);
+        g->last = r->enabled;
+        g->n++;
+        r->at = (uint16_t)(g - w->groups);
+    }
+    for (unsigned i = 0; i < 12; i++)
+        arr_open(&w->arr[i]);
+    for (unsigned i = 0; i < groups; i++) {
+        arr_text(&w->arr[0], w->groups[i].wallet);
+        arr_word(&w->arr[1], w->groups[i].last ? "t" : "f");
+        arr_u(&w->arr[2], w->groups[i].n);
+    }
+    for (wreq_t *r = f->head; r; r = r->next) {
+        group_t *g = &w->groups[r->at];
+        arr_text(&w->arr[3], r->wallet);
+        arr_word(&w->arr[4], r->req);
+        arr_word(&w->arr[5], r->enabled ? "t" : "f");
+        arr_word(&w->arr[6], g->prev ? (g->prev->enabled ? "t" : "f") : "NULL");
+        arr_u(&w->arr[7], g->n - ++g->seen);
+        arr_text(&w->arr[8], r->actor);
+        arr_text(&w->arr[9], r->role);
+        arr_text(&w->arr[10], r->request_id);
+        arr_text(&w->arr[11], r->ip);
+        g->prev = r;
+    }
+    for (unsigned i = 0; i < 12; i++)
+        buf_add(&w->arr[i], "}", 2);
+}
+
+static void send_batch(lane_t *n)
+{
+    writer_t *w = n->w;
+    const char *params[12];
+    batch_arrays(w, &n->flight);
+    for (unsigned i = 0; i < 12; i++) {
+        XASSERT(!w->arr[i].failed);
+        params[i] = w->arr[i].p;
+    }
+    ctr_inc(w->m.batches);
+    ctr_add(w->m.rows, n->flight.n);
+    hist_add(w->m.size, n->flight.n);
+    n->fly = FLY_BATCH;
+    pg_send(n->pg, SQL_BOT_BATCH, params, on_batch, n);
+}
+
+static void send_one(lane_t *n, wreq_t *r)
+{
+    char if_version[24];
+    snprintf(if_version, sizeof if_version, "%lld", (long long)r->if_version);
+    const char *params[] = {r->req,   r->wallet, r->enabled ? "t" : "f", if_version,
+                            r->actor, r->role,   r->request_id,          r->ip};
+    pg_send(n->pg, SQL_BOT_ONE, params, on_one, n);
+}
+
+static bool flight_has(const list_t *f, const char *wallet)
+{
+    for (const wreq_t *r = f->head; r; r = r->next)
+        if (!strcmp(r->wallet, wallet))
+            return true;
+    return false;
+}
+
+static void board(lane_t *n, wreq_t *r)
+{
+    n->w->waiting--;
+    r->flying = true;
+    r->tries++;
+    list_push(&n->flight, r);
+}
+
+/* One by one: the first waiting request of each wallet, so that a locked wallet costs one lock_timeout. */
+static void fly_ones(lane_t *n, list_t *from, bool conditional)
+{
+    wreq_t *next;
+    for (wreq_t *r = from->head; r && n->flight.n < n->w->c.batch_max; r = next) {
+        next = r->next;
+        if (conditional && (r->if_version < 0 || flight_has(&n->flight, r->wallet)))
+            break;
+        if (n->slow && n->flight.n > 0)
+            break;
+        if (flight_has(&n->flight, r->wallet))
+            continue;
+        list_remove(from, r);
+        board(n, r);
+    }
+    n->fly = FLY_ONES;
+    n->ones_left = n->flight.n;
+    for (wreq_t *r = n->flight.head; r; r = r->next)
+        send_one(n, r);
+}
+
+static void fly_batch(lane_t *n)
+{
+    wreq_t *next;
+    const char *only = n->slow ? n->queue.head->wallet : NULL;
+    for (wreq_t *r = n->queue.head; r && n->flight.n < n->w->c.batch_max; r = next) {
+        next = r->next;
+        if (only && strcmp(r->wallet, only) != 0)
+            continue;
+        if (r->if_version >= 0)
+            break;
+        list_remove(&n->queue, r);
+        board(n, r);
+    }
+    send_batch(n);
+}
+
+/* What belongs to a wallet that moved to the slow lane after it was queued here follows it. */
+static void shed(lane_t *n)
+{
+    if (n->slow || n->w->slows_n == 0)
+        return;
+    list_t *lists[] = {&n->replay, &n->queue};
+    for (unsigned i = 0; i < 2; i++) {
+        wreq_t *next;
+        for (wreq_t *r = lists[i]->head; r; r = next) {
+            next = r->next;
+            if (slow_find(n->w, r->wallet)) {
+                list_remove(lists[i], r);
+                to_slow(r);
+            }
+        }
+    }
+}
+
+static void kick(lane_t *n)
+{
+    if (n->fly != FLY_NONE || !pg_up(n->pg) || n->w->closing)
+        return;
+    shed(n);
+    if (n->replay.head)
+        fly_ones(n, &n->replay, false);
+    else if (n->queue.head && n->queue.head->if_version >= 0)
+        fly_ones(n, &n->queue, true);
+    else if (n->queue.head)
+        fly_batch(n);
+    gauge_set(n->w->m.waiting, n->w->waiting);
+}
+
+/* ---- what came back ---- */
+
+static list_t land(lane_t *n)
+{
+    list_t f = n->flight;
+    n->flight = (list_t){0};
+    n->fly = FLY_NONE;
+    for (wreq_t *r = f.head; r; r = r->next)
+        r->flying = false;
+    return f;
+}
+
+/* To be sent once more, one by one; those whose caller has gone or whose tries are used up end here. */
+static void again(lane_t *n, list_t *f, xerr_t err)
+{
+    list_t keep = {0};
+    wreq_t *r;
+    while ((r = list_pop(f))) {
+        if (!r->cb || r->tries >= TRIES_MAX || (err == XE_CLOSED && r->tries >= 2 && r->alone)) {
+            req_fail(r, err == XE_CLOSED ? XE_DOWN : err);
+            continue;
+        }
+        if (err == XE_CLOSED)
+            ctr_inc(n->w->m.resent);
+        r->alone = true;
+        n->w->waiting++;
+        list_push(&keep, r);
+    }
+    list_front(&n->replay, &keep);
+}
+
+static void batch_done(lane_t *n, list_t *f, const pg_rows_t *rows)
+{
+    unsigned i = 0;
+    bool whole = pg_rows_n(rows) == f->n;
+    wreq_t *r;
+    /* Answers are matched by ord, which the statement orders by. */
+    for (; (r = list_pop(f)); i++) {
+        if (whole && pg_i64(rows, i, 0) == (int64_t)i + 1)
+            req_end(r, XE_OK, r->enabled, pg_i64(rows, i, 1), pg_i64(rows, i, 2));
+        else
+            req_fail(r, XE_INTERNAL);
+    }
+}
+
+static void send_probe(lane_t *n, list_t *f)
+{
+    unsigned groups = 0;
+    writer_t *w = n->w;
+    n->flight = *f;
+    n->fly = FLY_PROBE;
+    memset(w->table, 0, (w->table_mask + 1) * sizeof *w->table);
+    for (wreq_t *r = f->head; r; r = r->next) {
+        r->flying = true;
+        group_of(w, r->wallet, &groups);
+    }
+    arr_open(&w->arr[0]);
+    for (unsigned i = 0; i < groups; i++)
+        arr_text(&w->arr[0], w->groups[i].wallet);
+    buf_add(&w->arr[0], "}", 2);
+    pg_send(n->pg, SQL_BOT_PROBE, (const char *const[]){w->arr[0].p}, on_probe, n);
+}
+
+static void on_batch(void *ctx, xerr_t err, const pg_rows_t *rows)
+{
+    lane_t *n = ctx;
+    list_t f = land(n);
+    if (n->w->closing) {
+        wreq_t *r;
+        while ((r = list_pop(&f)))
+            req_fail(r, err == XE_OK ? XE_INTERNAL : XE_CLOSED);
+        return;
+    }
+    if (err == XE_OK) {
+        n->locks = 0;
+        batch_done(n, &f, rows);
+    } else if (err == XE_DOWN || (err == XE_TIMEOUT && n->slow)) {
+        wreq_t *r;
+        while ((r = list_pop(&f)))
+            req_fail(r, err);
+    } else if (err == XE_TIMEOUT && ++n->locks < LOCKS_IN_A_ROW && pg_up(n->pg)) {
+        send_probe(n, &f);
+        return;
+    } else {
+        n->locks = 0;
+        again(n, &f, err);
+    }
+    kick(n);
+}
+
+static bool probe_locked(const pg_rows_t *rows, const char *wallet)
+{
+    for (unsigned i = 0; i < pg_rows_n(rows); i++)
+        if (span_is(pg_text(rows, i, 0), wallet))
+            return pg_bool(rows, i, 1);
+    return false;
+}
+
+static void on_probe(void *ctx, xerr_t err, const pg_rows_t *rows)
+{
+    lane_t *n = ctx;
+    list_t f = land(n), rest = {0};
+    wreq_t *r;
+    while ((r = list_pop(&f))) {
+        n->w->waiting++;
+        r->tries--; /* that batch is known to have left nothing */
+        if (!r->cb) {
+            n->w->waiting--;
+            req_fail(r, XE_TIMEOUT);
+        } else if (n->w->closing) {
+            n->w->waiting--;
+            req_fail(r, XE_CLOSED);
+        } else if (err == XE_OK && n->w->slows_n < SLOW_WALLETS_MAX && probe_locked(rows, r->wallet)) {
+            to_slow(r);
+        } else {
+            list_push(&rest, r);
+        }
+    }
+    list_front(&n->queue, &rest);
+    if (!n->w->closing)
+        kick(n);
+}
+
+static void one_failed(lane_t *n, wreq_t *r, xerr_t err)
+{
+    writer_t *w = n->w;
+    if (w->closing) {
+        req_fail(r, XE_CLOSED);
+        return;
+    }
+    if (err == XE_TIMEOUT && !n->slow && r->cb && (slow_find(w, r->wallet) || w->slows_n < SLOW_WALLETS_MAX)) {
+        w->waiting++;
+        r->tries--;
+        r->alone = true;
+        to_slow(r);
+        return;
+    }
+    list_t f = {0};
+    list_push(&f, r);
+    if (err == XE_CLOSED || err == XE_CONFLICT)
+        again(n, &f, err);
+    else
+        req_fail(r, err);
+}
+
+/* Answers of one link come in the order of its commands: this one is the head of the flight. */
+static void on_one(void *ctx, xerr_t err, const pg_rows_t *rows)
+{
+    lane_t *n = ctx;
+    wreq_t *r = list_pop(&n->flight);
+    r->flying = false;
+    if (--n->ones_left == 0)
+        n->fly = FLY_NONE;
+    if (err)
+        one_failed(n, r, err);
+    else
+        req_end(r, pg_i64(rows, 0, 0) == 0 ? XE_OK : XE_CONFLICT, pg_bool(rows, 0, 1), pg_i64(rows, 0, 2), pg_i64(rows, 0, 3));
+    if (n->fly == FLY_NONE)
+        kick(n);
+}
+
+/* ---- time and links ---- */
+
+static void on_grace(void *ctx)
+{
+    lane_t *n = ctx;
+    n->refuse = true;
+    fail_list(&n->replay, XE_DOWN);
+    fail_list(&n->queue, XE_DOWN);
+}
+
+static void on_up(void *ctx)
+{
+    lane_t *n = ctx;
+    n->refuse = false;
+    ltimer_stop(n->grace);
+    n->w->h.up(n->w->h.ctx);
+    kick(n);
+}
+
+static void on_down(void *ctx, bool silent)
+{
+    lane_t *n = ctx;
+    if (n->w->closing)
+        return;
+    if (!n->refuse && !ltimer_armed(n->grace))
+        ltimer_arm(n->grace, DOWN_GRACE_MS);
+    n->w->h.down(n->w->h.ctx, silent);
+}
+
+static void on_scan(void *ctx)
+{
+    writer_t *w = ctx;
+    int64_t now = loop_now_ns(w->l);
+    wreq_t *r = w->oldest;
+    while (r && r->due_ns <= now) {
+        wreq_t *next = r->newer;
+        if (r->cb && !r->early) {
+            ctr_inc(w->m.timeouts);
+            if (r->flying) {
+                bot_cb cb = r->cb;
+                r->cb = NULL;
+                cb(r->ctx, XE_TIMEOUT, NULL);
+            } else if (list_remove(&r->lane->queue, r) || list_remove(&r->lane->replay, r)) {
+                w->waiting--;
+                req_fail(r, XE_TIMEOUT);
+            }
+        }
+        r = next;
+    }
+    if (w->live > 0)
+        ltimer_arm(w->scan, SCAN_MS);
+}
+
+static void fire_early(soon_t *s)
+{
+    wreq_t *r = (wreq_t *)s;
+    req_fail(r, r->w->closing ? XE_CLOSED : r->early);
+}
+
+static void text_copy(char *out, size_t cap, const char *s)
+{
+    snprintf(out, cap, "%s", s ? s : "");
+    if (!utf8_valid(span_of(out))) /* a cut character at worst */
+        for (char *c = out; *c; c++)
+            if ((unsigned char)*c >= 0x80)
+                *c = '?';
+}
+
+void writer_set(writer_t *w, span_t wallet, bool enabled, int64_t if_version, const who_t *who, bot_cb cb, void *ctx)
+{
+    wreq_t *r = calloc(1, sizeof *r);
+    XASSERT(r && wallet.n > 0 && wallet.n < sizeof r->wallet);
+    r->w = w;
+    r->cb = cb;
+    r->ctx = ctx;
+    r->enabled = enabled;
+    r->if_version = if_version < 0 ? -1 : if_version;
+    r->due_ns = loop_now_ns(w->l) + (int64_t)w->c.deadline_ms * 1000000;
+    memcpy(r->wallet, wallet.p, wallet.n);
+    text_copy(r->actor, sizeof r->actor, who->actor);
+    text_copy(r->role, sizeof r->role, who->role);
+    text_copy(r->request_id, sizeof r->request_id, who->request_id);
+    text_copy(r->ip, sizeof r->ip, who->source_ip);
+    uuid7_from(loop_wall_us(w->l) / 1000, w->seed, ++w->counter, r->req);
+    r->older = w->newest;
+    *(w->newest ? &w->newest->newer : &w->oldest) = r;
+    w->newest = r;
+    w->live++;
+    lane_t *n = lane_of(r);
+    if (n->refuse || w->waiting >= w->c.queue_max) {
+        r->early = n->refuse ? XE_DOWN : XE_FULL;
+        if (!n->refuse)
+            ctr_inc(w->m.full);
+        soons_post(w->soons, &r->soon, fire_early);
+        return;
+    }
+    w->waiting++;
+    r->lane = n;
+    if (n->slow)
+        to_slow(r);
+    else
+        list_push(&n->queue, r);
+    if (!ltimer_armed(w->scan))
+        ltimer_arm(w->scan, SCAN_MS);
+    kick(n);
+}
+
+/* ---- life ---- */
+
+static void lane_open(writer_t *w, lane_t *n, const pg_conf_t *c, bool slow, pg_metrics_t *pm)
+{
+    n->w = w;
+    n->slow = slow;
+    n->grace = ltimer_new(w->l, on_grace, n);
+    ltimer_arm(n->grace, DOWN_GRACE_MS);
+    n->pg = pg_open(w->l, c, pm, (pg_hooks_t){on_up, on_down, n});
+}
+
+static void writer_metrics(writer_t *w, metrics_t *m)
+{
+    static const double sizes[] = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096};
+    w->m.batches = metrics_ctr(m, "xorj_db_batches_total", NULL, "Group commits of bot changes sent");
+    w->m.rows = metrics_ctr(m, "xorj_db_batch_requests_total", NULL, "Bot changes sent in group commits");
+    w->m.size = metrics_hist(m, "xorj_db_batch_size", NULL, "Bot changes per group commit", sizes, sizeof sizes / sizeof *sizes);
+    w->m.moved = metrics_ctr(m, "xorj_db_slow_lane_total", NULL, "Wallets moved to the slow lane because their row was locked");
+    w->m.resent = metrics_ctr(m, "xorj_db_resent_total", NULL, "Bot changes sent again after a lost connection");
+    w->m.timeouts = metrics_ctr(m, "xorj_db_write_timeouts_total", NULL, "Bot changes answered at their deadline");
+    w->m.full = metrics_ctr(m, "xorj_db_write_full_total", NULL, "Bot changes refused because the queue was full");
+    w->m.down = metrics_ctr(m, "xorj_db_write_down_total", NULL, "Bot changes refused because PostgreSQL was away");
+    w->m.waiting = metrics_gauge(m, "xorj_db_write_waiting", NULL, "Bot changes waiting for the writer");
+}
+
+writer_t *writer_open(loop_t *l, const writer_conf_t *c, metrics_t *m, pg_metrics_t *pm, soons_t *soons, writer_hooks_t h)
+{
+    writer_t *w = calloc(1, sizeof *w);
+    XASSERT(w);
+    w->l = l;
+    w->c = *c;
+    w->soons = soons;
+    w->h = h;
+    writer_metrics(w, m);
+    random_bytes(w->key, sizeof w->key);
+    random_bytes(&w->seed, sizeof w->seed);
+    w->slows = calloc(SLOW_WALLETS_MAX, sizeof *w->slows);
+    w->groups = calloc(c->batch_max, sizeof *w->groups);
+    unsigned cap = 16;
+    while (cap < 2 * c->batch_max)
+        cap *= 2;
+    w->table_mask = cap - 1;
+    w->table = calloc(cap, sizeof *w->table);
+    XASSERT(w->slows && w->groups && w->table);
+    for (unsigned i = 0; i < 12; i++)
+        buf_init(&w->arr[i], BATCH_TEXT_MAX);
+    w->scan = ltimer_new(l, on_scan, w);
+    lane_open(w, &w->fast, &c->fast, false, pm);
+    lane_open(w, &w->slow, &c->slow, true, pm);
+    return w;
+}
+
+static void lane_close(lane_t *n)
+{
+    pg_close(n->pg);
+    fail_list(&n->replay, XE_CLOSED);
+    fail_list(&n->queue, XE_CLOSED);
+    ltimer_free(n->grace);
+}
+
+void writer_close(writer_t *w)
+{
+    w->closing = true;
+    lane_close(&w->fast);
+    lane_close(&w->slow);
+    soons_run(w->soons);
+    XASSERT(w->live == 0);
+    ltimer_free(w->scan);
+    for (unsigned i = 0; i < 12; i++)
+        buf_fini(&w->arr[i]);
+    free(w->slows);
+    free(w->groups);
+    free(w->table);
+    free(w);
+}
+
+bool writer_up(const writer_t *w)
+{
+    return pg_up(w->fast.pg);
+}
+
+bool writer_idle(const writer_t *w)
+{
+    return w->live == 0;
+}
+
+static void lane_count(const lane_t *n, unsigned *in_use, unsigned *idle)
+{
+    if (pg_inflight(n->pg) > 0)
+        ++*in_use;
+    else if (pg_up(n->pg))
+        ++*idle;
+}
+
+void writer_counts(const writer_t *w, unsigned *in_use, unsigned *idle, unsigned *waiting)
+{
+    lane_count(&w->fast, in_use, idle);
+    lane_count(&w->slow, in_use, idle);
+    *waiting += w->waiting;
+}
+
+const pg_info_t *writer_info(const writer_t *w)
+{
+    return pg_info(w->fast.pg);
+}
+
+void writer_retry_now(writer_t *w)
+{
+    pg_retry_now(w->fast.pg);
+    pg_retry_now(w->slow.pg);
+}
+
+void writer_break(writer_t *w)
+{
+    pg_break(w->fast.pg);
+    pg_break(w->slow.pg);
+}
