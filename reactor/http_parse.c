@@ -162,8 +162,9 @@ static xerr_t take_request_line(const char *p, size_t at, size_t n, const http_l
     if (i == target || p[i] != ' ') return fault(why, 400, "malformed request target");
     size_t target_n = i - target, version = ++i;
     while (i < n && is(p[i], TOK | TGT) && i - version <= 8) i++;
-    if (i == n) return i - version > 8 ? fault(why, 400, "malformed HTTP version") : XE_AGAIN;
-    if (p[i] != '\r') return fault(why, 400, i - version > 8 ? "malformed HTTP version" : "malformed request line");
+    if (i - version > 8) return fault(why, 400, "malformed HTTP version");
+    if (i == n) return XE_AGAIN;
+    if (p[i] != '\r') return fault(why, 400, "malformed request line");
     if (i + 1 == n) return XE_AGAIN;
     if (p[i + 1] != '\n') return fault(why, 400, "bare CR in the request head");
     xerr_t err = take_version(p + version, i - version, out, why);
@@ -340,10 +341,8 @@ xerr_t http_parse_head(http_scan_t *s, const char *p, size_t n, const http_limit
     /* Offsets are 16 bits: a head that does not end inside the limit is refused before it could exceed them. */
     size_t seen = n > lim->head_max + 1 ? lim->head_max + 1 : n;
     reset(out);
-    if (s->resumed && s->lines) {
-        /* Lines before s->line were judged one by one already; the minor version is all that later lines depend on. */
-        out->minor = 1;
-    }
+    /* Lines before s->line were judged already; all that later ones depend on is what may not come twice. */
+    for (unsigned k = 0; k < HF_COUNT; k++) out->known[k] = (uint16_t)(s->seen >> k & 1);
     if (s->lines == 0 && s->line == 0 && n > 0 && p[0] == '\r') {
         if (n == 1) return XE_AGAIN;
         if (p[1] != '\n') return fault(why, 400, "bare CR before the request");
@@ -356,6 +355,9 @@ xerr_t http_parse_head(http_scan_t *s, const char *p, size_t n, const http_limit
         reset(out);
         err = take_lines(s, p, seen, lim, out, why);
     }
-    if (err == XE_AGAIN) s->resumed = true;
+    if (err == XE_AGAIN) {
+        s->resumed = true;
+        for (unsigned k = 0; k < HF_COUNT; k++) s->seen |= (uint16_t)((out->known[k] != 0) << k);
+    }
     return err ? err : judge_head(p, out, why);
 }

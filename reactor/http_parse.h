@@ -57,6 +57,7 @@ typedef struct {
 typedef struct {
     uint32_t line;   /* start of the first line not yet complete */
     uint16_t lines;  /* complete lines, the request line included */
+    uint16_t seen;   /* bit k: field k of http_known_t came already */
     bool resumed;
 } http_scan_t;
 
