@@ -94,8 +94,10 @@ void hmac_sha256(span_t key, span_t msg, uint8_t out[32])
 {
     uint8_t pad[SHA256_BLOCK] = {0}, inner[32];
     EVP_MD_CTX *ctx = thread_ctx();
-    if (key.n > sizeof pad) sha256(key.p, key.n, pad);
-    else if (key.n) memcpy(pad, key.p, key.n);
+    if (key.n > sizeof pad)
+        sha256(key.p, key.n, pad);
+    else if (key.n)
+        memcpy(pad, key.p, key.n);
     for (size_t i = 0; i < sizeof pad; i++) pad[i] ^= 0x36;
     md_start(ctx);
     XASSERT(EVP_DigestUpdate(ctx, pad, sizeof pad) == 1 && EVP_DigestUpdate(ctx, msg.p, msg.n) == 1);

@@ -14,7 +14,8 @@
 #define FILE_MAX_BYTES (1u << 20)
 
 const cfg_row_t cfg_rows[] = {
-#define X(s, k, TYPE, def, lo, hi, flag, doc) {#s, #k, CFG_##TYPE, def, lo, hi, CFG_##flag, doc, offsetof(cfg_t, s##_##k)},
+#define X(s, k, TYPE, def, lo, hi, flag, doc) \
+    {#s, #k, CFG_##TYPE, def, lo, hi, CFG_##flag, doc, offsetof(cfg_t, s##_##k)},
     CFG_LIST(X)
 #undef X
 };
@@ -61,7 +62,8 @@ static const char *shown(const cfg_row_t *row, span_t value, char *esc, size_t c
 static void put_str(cfg_in_t *in, const cfg_row_t *row, span_t v)
 {
     if ((int64_t)v.n < row->lo || (int64_t)v.n > row->hi) {
-        cfg_fault(in, "%s in [%s] needs %lld to %lld characters, not %zu", row->key, row->section, (long long)row->lo, (long long)row->hi, v.n);
+        cfg_fault(in, "%s in [%s] needs %lld to %lld characters, not %zu", row->key, row->section, (long long)row->lo,
+                  (long long)row->hi, v.n);
         return;
     }
     for (size_t i = 0; i < v.n; i++) {
@@ -93,23 +95,22 @@ void cfg_put(cfg_in_t *in, const cfg_row_t *row, span_t value)
     char esc[260];
     int64_t n;
     switch (row->type) {
-    case CFG_STR:
-        put_str(in, row, value);
-        return;
+    case CFG_STR: put_str(in, row, value); return;
     case CFG_INT:
         if (parse_int(value, &n) && n >= row->lo && n <= row->hi) {
             *(int64_t *)slot(in->c, row) = n;
             return;
         }
-        cfg_fault(in, "%s in [%s] must be a whole number from %lld to %lld, not '%s'", row->key, row->section, (long long)row->lo,
-                  (long long)row->hi, shown(row, value, esc, sizeof esc));
+        cfg_fault(in, "%s in [%s] must be a whole number from %lld to %lld, not '%s'", row->key, row->section,
+                  (long long)row->lo, (long long)row->hi, shown(row, value, esc, sizeof esc));
         return;
     case CFG_BOOL:
         if (span_is(value, "true") || span_is(value, "false")) {
             *(bool *)slot(in->c, row) = value.p[0] == 't';
             return;
         }
-        cfg_fault(in, "%s in [%s] must be true or false, not '%s'", row->key, row->section, shown(row, value, esc, sizeof esc));
+        cfg_fault(in, "%s in [%s] must be true or false, not '%s'", row->key, row->section,
+                  shown(row, value, esc, sizeof esc));
     }
 }
 
@@ -124,7 +125,8 @@ static char *next_line(char *to, int size, void *stream)
     if ((n && to[n - 1] == '\n') || feof(r->f)) return to;
     for (int ch = fgetc(r->f); ch != '\n' && ch != EOF;) ch = fgetc(r->f);
     const char *first = to + strspn(to, " \t");
-    if (*first != '#' && *first != ';') cfg_fault(&r->in, "line is longer than %d characters; use the environment for this value", size - 2);
+    if (*first != '#' && *first != ';')
+        cfg_fault(&r->in, "line is longer than %d characters; use the environment for this value", size - 2);
     to[0] = '\n';
     to[1] = '\0';
     return to;
@@ -136,13 +138,16 @@ static int on_value(void *user, const char *section, const char *name, const cha
     char a[260], b[260];
     const cfg_row_t *row = cfg_find(section, name);
     if (!row) {
-        cfg_fault(&r->in, "unknown key '%s' in [%s]", log_esc(span_of(name), a, sizeof a), log_esc(span_of(section), b, sizeof b));
+        cfg_fault(&r->in, "unknown key '%s' in [%s]", log_esc(span_of(name), a, sizeof a),
+                  log_esc(span_of(section), b, sizeof b));
         return 1;
     }
     if (r->seen[row - cfg_rows]) cfg_fault(&r->in, "%s in [%s] is set twice", row->key, row->section);
     r->seen[row - cfg_rows] = true;
-    if (!r->check_only) cfg_put(&r->in, row, span_of(value));
-    else if (strcmp(value, row->def) != 0) cfg_fault(&r->in, "%s in [%s] does not show the default '%s'", row->key, row->section, row->def);
+    if (!r->check_only)
+        cfg_put(&r->in, row, span_of(value));
+    else if (strcmp(value, row->def) != 0)
+        cfg_fault(&r->in, "%s in [%s] does not show the default '%s'", row->key, row->section, row->def);
     return 1;
 }
 
@@ -210,8 +215,10 @@ static void read_own_env(cfg_in_t *in, char **envp)
         char esc[260];
         const cfg_row_t *row = env_row(name);
         snprintf(in->place, sizeof in->place, "environment %.80s", log_esc(name, esc, sizeof esc));
-        if (row) cfg_put(in, row, span_of(eq + 1));
-        else if (looks_like_key(name)) cfg_fault(in, "unknown key");
+        if (row)
+            cfg_put(in, row, span_of(eq + 1));
+        else if (looks_like_key(name))
+            cfg_fault(in, "unknown key");
     }
 }
 
@@ -225,13 +232,20 @@ static void put_database_ssl(cfg_in_t *in, const cfg_row_t *row, span_t v)
 /* The names other programs use too. Empty means not set. */
 static void read_known_env(cfg_in_t *in, char **envp)
 {
-    static const struct { const char *name, *section, *key; } known[] = {
-        {"DATABASE_HOST", "database", "host"},         {"DATABASE_PORT", "database", "port"},
-        {"DATABASE_NAME", "database", "name"},         {"DATABASE_USER", "database", "user"},
-        {"DATABASE_PASSWORD", "database", "password"}, {"DATABASE_SSL", "database", "ssl"},
+    static const struct {
+        const char *name, *section, *key;
+    } known[] = {
+        {"DATABASE_HOST", "database", "host"},
+        {"DATABASE_PORT", "database", "port"},
+        {"DATABASE_NAME", "database", "name"},
+        {"DATABASE_USER", "database", "user"},
+        {"DATABASE_PASSWORD", "database", "password"},
+        {"DATABASE_SSL", "database", "ssl"},
         {"DATABASE_MAX_CONNECTIONS", "database", "max_connections"},
-        {"REDIS_URL", "redis", "url"},                 {"JWT_SECRET", "auth", "jwt_secret"},
-        {"ALLOWED_ORIGINS", "server", "allowed_origins"}, {"SOLANA_RPC_URL", "feeds", "solana_rpc_url"},
+        {"REDIS_URL", "redis", "url"},
+        {"JWT_SECRET", "auth", "jwt_secret"},
+        {"ALLOWED_ORIGINS", "server", "allowed_origins"},
+        {"SOLANA_RPC_URL", "feeds", "solana_rpc_url"},
     };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         span_t v = env_get(envp, known[i].name);
@@ -239,8 +253,10 @@ static void read_known_env(cfg_in_t *in, char **envp)
         if (!v.n) continue;
         XASSERT(row);
         snprintf(in->place, sizeof in->place, "environment %s", known[i].name);
-        if (strcmp(row->key, "ssl") == 0) put_database_ssl(in, row, v);
-        else cfg_put(in, row, v);
+        if (strcmp(row->key, "ssl") == 0)
+            put_database_ssl(in, row, v);
+        else
+            cfg_put(in, row, v);
     }
     span_t url = env_get(envp, "DATABASE_URL");
     if (!url.n) return;
@@ -289,9 +305,12 @@ void cfg_print(const cfg_t *c, buf_t *out)
         if (strcmp(section, row->section) != 0) buf_fmt(out, "%s[%s]\n", i ? "\n" : "", row->section);
         section = row->section;
         buf_fmt(out, "%s = ", row->key);
-        if (row->type == CFG_INT) buf_fmt(out, "%lld", (long long)*(const int64_t *)(const void *)at);
-        else if (row->type == CFG_BOOL) buf_str(out, *(const bool *)(const void *)at ? "true" : "false");
-        else buf_str(out, row->flag == CFG_S && *at ? "********" : at);
+        if (row->type == CFG_INT)
+            buf_fmt(out, "%lld", (long long)*(const int64_t *)(const void *)at);
+        else if (row->type == CFG_BOOL)
+            buf_str(out, *(const bool *)(const void *)at ? "true" : "false");
+        else
+            buf_str(out, row->flag == CFG_S && *at ? "********" : at);
         buf_add(out, "\n", 1);
     }
 }

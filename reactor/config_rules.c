@@ -17,7 +17,9 @@ static const char *str_of(const cfg_in_t *in, const char *section, const char *k
 
 static void check_words(cfg_in_t *in)
 {
-    static const struct { const char *section, *key, *words; } rows[] = {
+    static const struct {
+        const char *section, *key, *words;
+    } rows[] = {
         {"server", "environment", " development staging production "},
         {"log", "level", " error warn info debug trace "},
         {"database", "ssl", " disable prefer require verify-ca verify-full "},
@@ -28,7 +30,8 @@ static void check_words(cfg_in_t *in)
         char word[CFG_STR_MAX + 2], esc[260];
         snprintf(word, sizeof word, " %s ", v);
         if (strchr(v, ' ') || !strstr(rows[i].words, word))
-            cfg_fault(in, "%s in [%s] must be one of%s, not '%s'", rows[i].key, rows[i].section, rows[i].words, log_esc(span_of(v), esc, sizeof esc));
+            cfg_fault(in, "%s in [%s] must be one of%s, not '%s'", rows[i].key, rows[i].section, rows[i].words,
+                      log_esc(span_of(v), esc, sizeof esc));
     }
 }
 
@@ -77,7 +80,8 @@ static bool is_origin(span_t item)
     if (!skip) return false;
     for (size_t i = skip; i < item.n; i++) {
         char ch = item.p[i];
-        bool ok = (ch >= 'a' && ch <= 'z') || (ch >= '0' && ch <= '9') || ch == '.' || ch == '-' || ch == ':' || ch == '[' || ch == ']';
+        bool ok = (ch >= 'a' && ch <= 'z') || (ch >= '0' && ch <= '9') || ch == '.' || ch == '-' || ch == ':' ||
+                  ch == '[' || ch == ']';
         if (!ok) return false;
     }
     return true;
@@ -85,7 +89,11 @@ static bool is_origin(span_t item)
 
 static void check_lists(cfg_in_t *in)
 {
-    static const struct { const char *section, *key; bool (*check)(span_t); const char *what; } rows[] = {
+    static const struct {
+        const char *section, *key;
+        bool (*check)(span_t);
+        const char *what;
+    } rows[] = {
         {"server", "trusted_proxies", is_network, "an address or network"},
         {"server", "metrics_allow", is_network, "an address or network"},
         {"server", "allowed_origins", is_origin, "an origin such as https://app.example"},
@@ -95,29 +103,36 @@ static void check_lists(cfg_in_t *in)
         span_t bad;
         char esc[260];
         if (!each_item(str_of(in, rows[i].section, rows[i].key), rows[i].check, &bad))
-            cfg_fault(in, "%s in [%s]: '%s' is not %s", rows[i].key, rows[i].section, log_esc(bad, esc, sizeof esc), rows[i].what);
+            cfg_fault(in, "%s in [%s]: '%s' is not %s", rows[i].key, rows[i].section, log_esc(bad, esc, sizeof esc),
+                      rows[i].what);
     }
 }
 
 static bool is_loopback_http(span_t url)
 {
-    return has_prefix(url, "http://127.0.0.1") || has_prefix(url, "http://[::1]") || has_prefix(url, "http://localhost");
+    return has_prefix(url, "http://127.0.0.1") || has_prefix(url, "http://[::1]") ||
+           has_prefix(url, "http://localhost");
 }
 
 /* Venues are reached over TLS only; a node on this machine may speak plainly. Values may carry keys: never shown. */
 static void check_urls(cfg_in_t *in)
 {
-    static const struct { const char *key, *scheme; } rows[] = {
-        {"coinbase_url", "wss://"}, {"gemini_url", "wss://"}, {"solana_ws_url", "wss://"},
-        {"solana_rpc_url", "https://"}, {"solana_rpc_fallback", "https://"},
+    static const struct {
+        const char *key, *scheme;
+    } rows[] = {
+        {"coinbase_url", "wss://"},          {"gemini_url", "wss://"},
+        {"solana_ws_url", "wss://"},         {"solana_rpc_url", "https://"},
+        {"solana_rpc_fallback", "https://"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         span_t v = span_of(str_of(in, "feeds", rows[i].key));
         bool plain_ok = rows[i].scheme[0] == 'h' && is_loopback_http(v);
-        if (v.n && !has_prefix(v, rows[i].scheme) && !plain_ok) cfg_fault(in, "%s in [feeds] must begin with %s", rows[i].key, rows[i].scheme);
+        if (v.n && !has_prefix(v, rows[i].scheme) && !plain_ok)
+            cfg_fault(in, "%s in [feeds] must begin with %s", rows[i].key, rows[i].scheme);
     }
     span_t redis = span_of(str_of(in, "redis", "url"));
-    if (!has_prefix(redis, "redis://") && !has_prefix(redis, "unix:///")) cfg_fault(in, "url in [redis] must begin with redis:// or unix:///");
+    if (!has_prefix(redis, "redis://") && !has_prefix(redis, "unix:///"))
+        cfg_fault(in, "url in [redis] must begin with redis:// or unix:///");
 }
 
 static void check_database_host(cfg_in_t *in)
@@ -125,7 +140,8 @@ static void check_database_host(cfg_in_t *in)
     const char *h = in->c->database_host;
     if (h[0] == '/') return;
     for (const char *p = h; *p; p++) {
-        bool ok = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') || strchr(".-:_%", *p);
+        bool ok =
+            (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') || strchr(".-:_%", *p);
         if (ok) continue;
         cfg_fault(in, "host in [database] is neither an address, a name nor a directory");
         return;
@@ -136,7 +152,8 @@ static void check_pairs(cfg_in_t *in)
 {
     const cfg_t *c = in->c;
     if (c->arb_size_min_usd > c->arb_size_max_usd) cfg_fault(in, "size_min_usd in [arb] is above size_max_usd");
-    if (c->database_backoff_min_ms > c->database_backoff_max_ms) cfg_fault(in, "backoff_min_ms in [database] is above backoff_max_ms");
+    if (c->database_backoff_min_ms > c->database_backoff_max_ms)
+        cfg_fault(in, "backoff_min_ms in [database] is above backoff_max_ms");
     if (c->http_line_max > c->http_head_max) cfg_fault(in, "line_max in [http] is above head_max");
     if (c->ws_ping_ms >= c->ws_dead_ms) cfg_fault(in, "ping_ms in [ws] must be below dead_ms");
     if (c->ws_sub_bytes_max > c->ws_ring_bytes) cfg_fault(in, "sub_bytes_max in [ws] is above ring_bytes");
@@ -165,12 +182,59 @@ void cfg_check_rules(cfg_in_t *in)
 
 /* Pieces of the secrets that tutorials, samples and compose files carry. Long enough never to occur by chance. */
 static const char *const well_known[] = {
-    "changeme", "change-me", "change_me", "change-this", "change_this", "changethis", "change-in-production", "change_in_production",
-    "your-secret", "your_secret", "yoursecret", "your-super", "your_super", "your-jwt", "your_jwt", "your-256-bit", "your-key",
-    "supersecret", "super-secret", "super_secret", "secret-key", "secret_key", "secretkey", "jwt-secret", "jwt_secret", "jwtsecret",
-    "my-secret", "my_secret", "mysecret", "dev-secret", "dev_secret", "test-secret", "test_secret", "default-secret", "default_secret",
-    "placeholder", "insecure", "password", "replace-me", "replace_me", "replaceme", "keyboard", "qwertyui", "xorj-secret", "xorj_secret",
-    "development", "production-secret", "do-not-use", "not-secure", "deadbeefdeadbeef", "0123456789abcdef", "abcdefghijklmnop", "1234567890",
+    "changeme",
+    "change-me",
+    "change_me",
+    "change-this",
+    "change_this",
+    "changethis",
+    "change-in-production",
+    "change_in_production",
+    "your-secret",
+    "your_secret",
+    "yoursecret",
+    "your-super",
+    "your_super",
+    "your-jwt",
+    "your_jwt",
+    "your-256-bit",
+    "your-key",
+    "supersecret",
+    "super-secret",
+    "super_secret",
+    "secret-key",
+    "secret_key",
+    "secretkey",
+    "jwt-secret",
+    "jwt_secret",
+    "jwtsecret",
+    "my-secret",
+    "my_secret",
+    "mysecret",
+    "dev-secret",
+    "dev_secret",
+    "test-secret",
+    "test_secret",
+    "default-secret",
+    "default_secret",
+    "placeholder",
+    "insecure",
+    "password",
+    "replace-me",
+    "replace_me",
+    "replaceme",
+    "keyboard",
+    "qwertyui",
+    "xorj-secret",
+    "xorj_secret",
+    "development",
+    "production-secret",
+    "do-not-use",
+    "not-secure",
+    "deadbeefdeadbeef",
+    "0123456789abcdef",
+    "abcdefghijklmnop",
+    "1234567890",
 };
 
 static bool has_word(const char *s, const char *word)

@@ -38,8 +38,10 @@ static void put_part(cfg_in_t *in, const char *key, span_t raw)
     span_t v;
     const cfg_row_t *row = cfg_find("database", key);
     XASSERT(row);
-    if (!decode(raw, text, &v)) cfg_fault(in, "%s holds a broken percent escape", key);
-    else cfg_put(in, row, v);
+    if (!decode(raw, text, &v))
+        cfg_fault(in, "%s holds a broken percent escape", key);
+    else
+        cfg_put(in, row, v);
 }
 
 /* Cuts text at the first (or last) of ch; the head keeps everything when there is none. */
@@ -77,8 +79,9 @@ static void put_host_port(cfg_in_t *in, span_t hp)
 
 static void put_param(cfg_in_t *in, span_t name, span_t value)
 {
-    static const char *const names[][2] = {{"host", "host"}, {"hostaddr", "host"}, {"port", "port"}, {"user", "user"},
-                                           {"password", "password"}, {"dbname", "name"}, {"sslmode", "ssl"}};
+    static const char *const names[][2] = {{"host", "host"},  {"hostaddr", "host"},     {"port", "port"},
+                                           {"user", "user"},  {"password", "password"}, {"dbname", "name"},
+                                           {"sslmode", "ssl"}};
     char text[PART_MAX];
     span_t v;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
@@ -87,7 +90,10 @@ static void put_param(cfg_in_t *in, span_t name, span_t value)
         return;
     }
     if (span_is(name, "ssl")) {
-        put_part(in, "ssl", span_is(value, "true") ? SPAN_LIT("require") : span_is(value, "false") ? SPAN_LIT("disable") : value);
+        put_part(in, "ssl",
+                 span_is(value, "true")    ? SPAN_LIT("require")
+                 : span_is(value, "false") ? SPAN_LIT("disable")
+                                           : value);
     } else if (span_is(name, "connect_timeout") && decode(value, text, &v) && v.n && v.n < 8) {
         char ms[16];
         memcpy(ms, v.p, v.n);
@@ -103,8 +109,10 @@ static void put_param(cfg_in_t *in, span_t name, span_t value)
 void cfg_put_database_url(cfg_in_t *in, span_t url)
 {
     span_t scheme = SPAN_LIT("postgresql://"), alt = SPAN_LIT("postgres://"), rest, query, authority, name, login, hp;
-    if (url.n >= scheme.n && memcmp(url.p, scheme.p, scheme.n) == 0) rest = (span_t){url.p + scheme.n, url.n - scheme.n};
-    else if (url.n >= alt.n && memcmp(url.p, alt.p, alt.n) == 0) rest = (span_t){url.p + alt.n, url.n - alt.n};
+    if (url.n >= scheme.n && memcmp(url.p, scheme.p, scheme.n) == 0)
+        rest = (span_t){url.p + scheme.n, url.n - scheme.n};
+    else if (url.n >= alt.n && memcmp(url.p, alt.p, alt.n) == 0)
+        rest = (span_t){url.p + alt.n, url.n - alt.n};
     else {
         cfg_fault(in, "must begin with postgresql://");
         return;
@@ -171,7 +179,8 @@ xerr_t cfg_conninfo(const cfg_t *c, buf_t *out)
     xerr_t err = XE_OK;
     snprintf(port, sizeof port, "%lld", (long long)c->database_port);
     put_pair(out, "host", c->database_host);
-    if (c->database_host[0] != '/' && !cfg_is_address(span_of(c->database_host))) err = put_address(out, c->database_host);
+    if (c->database_host[0] != '/' && !cfg_is_address(span_of(c->database_host)))
+        err = put_address(out, c->database_host);
     put_pair(out, "port", port);
     put_pair(out, "dbname", c->database_name);
     put_pair(out, "user", c->database_user);

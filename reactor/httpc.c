@@ -50,13 +50,12 @@ struct conn {
 };
 
 struct host {
-    TAILQ_ENTRY(host) all;
     httpc_t *c;
     url_t url;
-    bool v4_only; /* a name whose first address did not answer */
-    unsigned nconns, nwaiting;
-    TAILQ_HEAD(, conn) conns;
-    TAILQ_HEAD(, call) waiting;
+    bool v4_only;                      /* a name whose first address did not answer */
+    unsigned nconns, nwaiting, ncalls; /* ncalls: not ended yet, wherever they are */
+    TAILQ_HEAD(conn_list, conn) conns;
+    TAILQ_HEAD(wait_list, call) waiting;
 };
 
 struct httpc {
@@ -66,8 +65,8 @@ struct httpc {
     struct evdns_base *dns;
     bool closing;
     unsigned nhosts;
-    TAILQ_HEAD(, host) hosts;
-    TAILQ_HEAD(, call) calls;
+    host_t *hosts[HOSTS_MAX];
+    TAILQ_HEAD(call_list, call) calls;
     ctr_t *c_ok, *c_timeout, *c_down, *c_full, *c_broken, *c_closed, *c_reused, *c_tls;
     gauge_t *g_conns, *g_calls;
     hist_t *h_seconds;
@@ -78,7 +77,7 @@ static void pump(host_t *h);
 static void conn_start(conn_t *k, call_t *q);
 static void on_event(struct bufferevent *bev, short what, void *ctx);
 static void on_bytes(struct bufferevent *bev, void *ctx);
-static void call_end(call_t *q, xerr_t err, answer_t *ans);
+static void call_end(call_t *q, xerr_t err);
 
 static void make_metrics(httpc_t *c, metrics_t *m)
 {
@@ -102,8 +101,10 @@ static SSL_CTX *make_tls(const char *ca_file)
     XASSERT(tls && SSL_CTX_set_min_proto_version(tls, TLS1_2_VERSION) == 1);
     SSL_CTX_set_verify(tls, SSL_VERIFY_PEER, NULL);
     SSL_CTX_set_mode(tls, SSL_MODE_RELEASE_BUFFERS);
-    if (SSL_CTX_set_default_verify_paths(tls) != 1) log_warn("httpc", "-", "the system's certificate authorities cannot be read");
-    if (ca_file && *ca_file && SSL_CTX_load_verify_locations(tls, ca_file, NULL) != 1) log_error("httpc", "-", "certificate authority cannot be read file=%s", ca_file);
+    if (SSL_CTX_set_default_verify_paths(tls) != 1)
+        log_warn("httpc", "-", "the system's certificate authorities cannot be read");
+    if (ca_file && *ca_file && SSL_CTX_load_verify_locations(tls, ca_file, NULL) != 1)
+        log_error("httpc", "-", "certificate authority cannot be read file=%s", ca_file);
     ERR_clear_error();
     return tls;
 }
@@ -115,7 +116,6 @@ httpc_t *httpc_new(loop_t *l, metrics_t *m, const httpc_conf_t *conf)
     c->l = l;
     c->conf = *conf;
     c->conf.ca_file = NULL; /* read here, once */
-    TAILQ_INIT(&c->hosts);
     TAILQ_INIT(&c->calls);
     c->tls = make_tls(conf->ca_file);
     /* Without a usable resolv.conf numeric addresses and /etc/hosts still work. */
@@ -150,18 +150,10 @@ static void conn_close(conn_t *k)
     loop_defer(h->c->l, conn_free, k);
 }
 
-static void host_free(host_t *h)
-{
-    TAILQ_REMOVE(&h->c->hosts, h, all);
-    h->c->nhosts--;
-    free(h);
-}
-
 static void final_free(void *p)
 {
     httpc_t *c = p;
-    host_t *h;
-    while ((h = TAILQ_FIRST(&c->hosts))) host_free(h);
+    for (unsigned i = 0; i < c->nhosts; i++) free(c->hosts[i]);
     evdns_base_free(c->dns, 0);
     SSL_CTX_free(c->tls);
     free(c);
@@ -170,37 +162,49 @@ static void final_free(void *p)
 void httpc_free(httpc_t *c)
 {
     if (!c || c->closing) return;
-    host_t *h;
     call_t *q;
     conn_t *k;
     c->closing = true;
-    while ((q = TAILQ_FIRST(&c->calls))) call_end(q, XE_CLOSED, NULL);
-    TAILQ_FOREACH(h, &c->hosts, all)
-        while ((k = TAILQ_FIRST(&h->conns))) conn_close(k);
+    while ((q = TAILQ_FIRST(&c->calls))) call_end(q, XE_CLOSED);
+    for (unsigned i = 0; i < c->nhosts; i++)
+        while ((k = TAILQ_FIRST(&c->hosts[i]->conns))) conn_close(k);
     loop_defer(c->l, final_free, c); /* behind the connections, which are deferred too */
 }
 
-/* The same scheme, name and port share connections. A host nobody uses makes room for a new one. */
+static bool same_host(const url_t *a, const url_t *b)
+{
+    return a->port == b->port && a->tls == b->tls && strcasecmp(a->host, b->host) == 0;
+}
+
+/* Room in the table: a free place, or that of a host nobody uses. HOSTS_MAX: none. */
+static unsigned host_place(httpc_t *c)
+{
+    if (c->nhosts < HOSTS_MAX) return c->nhosts++;
+    for (unsigned i = 0; i < HOSTS_MAX; i++) {
+        if (c->hosts[i]->nconns || c->hosts[i]->ncalls) continue;
+        free(c->hosts[i]);
+        return i;
+    }
+    return HOSTS_MAX;
+}
+
+/* The same scheme, name and port share connections. */
 static host_t *host_of(httpc_t *c, const url_t *url)
 {
-    host_t *h, *unused = NULL;
-    TAILQ_FOREACH(h, &c->hosts, all) {
-        if (h->url.port == url->port && h->url.tls == url->tls && strcasecmp(h->url.host, url->host) == 0) return h;
-        if (!h->nconns && !h->nwaiting) unused = h;
+    for (unsigned i = 0; i < c->nhosts; i++)
+        if (same_host(&c->hosts[i]->url, url)) return c->hosts[i];
+    host_t *h = calloc(1, sizeof *h);
+    unsigned place = h ? host_place(c) : HOSTS_MAX;
+    if (place == HOSTS_MAX) {
+        free(h);
+        return NULL;
     }
-    if (c->nhosts >= HOSTS_MAX) {
-        if (!unused) return NULL;
-        host_free(unused);
-    }
-    h = calloc(1, sizeof *h);
-    if (!h) return NULL;
     h->c = c;
     h->url = *url;
     h->url.target = (span_t){NULL, 0};
     TAILQ_INIT(&h->conns);
     TAILQ_INIT(&h->waiting);
-    TAILQ_INSERT_TAIL(&c->hosts, h, all);
-    c->nhosts++;
+    c->hosts[place] = h;
     return h;
 }
 
@@ -212,7 +216,9 @@ static bool has_break(const char *s)
 static xerr_t write_request(call_t *q, const httpc_req_t *r, const url_t *url)
 {
     bool v6 = strchr(url->host, ':') != NULL;
-    if (!*r->method || has_break(r->method) || strchr(r->method, ' ') || has_break(r->content_type) || has_break(r->header)) return XE_BAD_INPUT;
+    if (!*r->method || has_break(r->method) || strchr(r->method, ' ') || has_break(r->content_type) ||
+        has_break(r->header))
+        return XE_BAD_INPUT;
     buf_fmt(&q->out, "%s ", r->method);
     if (!url->target.n || url->target.p[0] != '/') buf_str(&q->out, "/");
     buf_add(&q->out, url->target.p, url->target.n);
@@ -221,7 +227,8 @@ static xerr_t write_request(call_t *q, const httpc_req_t *r, const url_t *url)
     buf_str(&q->out, "\r\nUser-Agent: xorj\r\nAccept: */*\r\nAccept-Encoding: identity\r\n");
     if (r->header) buf_fmt(&q->out, "%s\r\n", r->header);
     if (r->content_type) buf_fmt(&q->out, "Content-Type: %s\r\n", r->content_type);
-    if (r->body.n || strcmp(r->method, "POST") == 0 || strcmp(r->method, "PUT") == 0) buf_fmt(&q->out, "Content-Length: %zu\r\n", r->body.n);
+    if (r->body.n || strcmp(r->method, "POST") == 0 || strcmp(r->method, "PUT") == 0)
+        buf_fmt(&q->out, "Content-Length: %zu\r\n", r->body.n);
     buf_str(&q->out, "\r\n");
     buf_add(&q->out, r->body.p, r->body.n);
     return q->out.failed ? XE_TOO_BIG : XE_OK;
@@ -230,7 +237,7 @@ static xerr_t write_request(call_t *q, const httpc_req_t *r, const url_t *url)
 static void on_deadline(void *ctx)
 {
     call_t *q = ctx;
-    call_end(q, q->early ? q->early : XE_TIMEOUT, NULL);
+    call_end(q, q->early ? q->early : XE_TIMEOUT);
 }
 
 static xerr_t prepare(httpc_t *c, call_t *q, const httpc_req_t *r)
@@ -241,7 +248,9 @@ static xerr_t prepare(httpc_t *c, call_t *q, const httpc_req_t *r)
     if (!err) err = write_request(q, r, &url);
     if (err) return err;
     q->host = host_of(c, &url);
-    return !q->host || q->host->nwaiting >= c->conf.queue_max ? XE_FULL : XE_OK;
+    if (!q->host) return XE_FULL;
+    q->host->ncalls++;
+    return q->host->nwaiting >= c->conf.queue_max ? XE_FULL : XE_OK;
 }
 
 void httpc_call(httpc_t *c, const httpc_req_t *r, httpc_cb cb, void *ctx)
@@ -276,7 +285,7 @@ static SSL *make_ssl(const host_t *h)
     if (!ssl) return NULL;
     SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
     int ok = h->url.numeric ? X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), h->url.host)
-                     : SSL_set1_host(ssl, h->url.host) && SSL_set_tlsext_host_name(ssl, h->url.host);
+                            : SSL_set1_host(ssl, h->url.host) && SSL_set_tlsext_host_name(ssl, h->url.host);
     if (ok == 1) return ssl;
     SSL_free(ssl);
     return NULL;
@@ -310,7 +319,9 @@ static conn_t *conn_open(host_t *h)
     bufferevent_setcb(bev, on_bytes, NULL, on_event, k);
     bufferevent_setwatermark(bev, EV_READ, 0, READ_AHEAD);
     bufferevent_enable(bev, EV_READ | EV_WRITE);
-    if (bufferevent_socket_connect_hostname(bev, h->c->dns, h->v4_only ? AF_INET : AF_UNSPEC, h->url.host, h->url.port) == 0) return k;
+    if (bufferevent_socket_connect_hostname(bev, h->c->dns, h->v4_only ? AF_INET : AF_UNSPEC, h->url.host,
+                                            h->url.port) == 0)
+        return k;
     conn_close(k);
     return NULL;
 }
@@ -319,7 +330,7 @@ static conn_t *idle_conn(host_t *h)
 {
     conn_t *k;
     TAILQ_FOREACH(k, &h->conns, of_host)
-        if (!k->call) return k;
+    if (!k->call) return k;
     return NULL;
 }
 
@@ -343,12 +354,17 @@ static void pump(host_t *h)
     call_t *q;
     while (!h->c->closing && (q = TAILQ_FIRST(&h->waiting))) {
         conn_t *k = idle_conn(h);
-        if (k) ctr_inc(h->c->c_reused);
-        else if (h->nconns >= h->c->conf.conns_per_host) return;
-        else k = conn_open(h);
+        if (k)
+            ctr_inc(h->c->c_reused);
+        else if (h->nconns >= h->c->conf.conns_per_host)
+            return;
+        else
+            k = conn_open(h);
         unqueue(q);
-        if (k) conn_start(k, q);
-        else fail_soon(q, XE_DOWN);
+        if (k)
+            conn_start(k, q);
+        else
+            fail_soon(q, XE_DOWN);
     }
 }
 
@@ -369,25 +385,39 @@ static void conn_release(conn_t *k)
     k->call = NULL;
     k->reused = true;
     bool left_over = evbuffer_get_length(bufferevent_get_input(k->bev)) > 0;
-    if (!k->ans.keep_alive || left_over || k->ended) conn_close(k);
-    else ltimer_arm(k->idle, IDLE_MS);
+    if (!k->ans.keep_alive || left_over || k->ended)
+        conn_close(k);
+    else
+        ltimer_arm(k->idle, IDLE_MS);
 }
 
 static void count(httpc_t *c, xerr_t err)
 {
-    ctr_t *by = err == XE_OK ? c->c_ok : err == XE_TIMEOUT ? c->c_timeout : err == XE_DOWN ? c->c_down : err == XE_FULL ? c->c_full
-              : err == XE_CLOSED ? c->c_closed : c->c_broken;
+    ctr_t *by = err == XE_OK        ? c->c_ok
+                : err == XE_TIMEOUT ? c->c_timeout
+                : err == XE_DOWN    ? c->c_down
+                : err == XE_FULL    ? c->c_full
+                : err == XE_CLOSED  ? c->c_closed
+                                    : c->c_broken;
     ctr_inc(by);
 }
 
-/* The one end of every call. ans is only given with XE_OK. */
-static void call_end(call_t *q, xerr_t err, answer_t *ans)
+static void call_free(void *p)
+{
+    call_t *q = p;
+    buf_fini(&q->out);
+    free(q);
+}
+
+/* The one end of every call. With XE_OK its connection holds the answer. */
+static void call_end(call_t *q, xerr_t err)
 {
     httpc_t *c = q->c;
     host_t *h = q->host;
     buf_t body = {0};
     int status = 0, retry = 0;
     if (!err) {
+        answer_t *ans = &q->conn->ans;
         status = ans->status;
         retry = ans->retry_after_s;
         body = ans->body; /* the callback may start the next call on this connection */
@@ -404,11 +434,13 @@ static void call_end(call_t *q, xerr_t err, answer_t *ans)
     c->g_calls->v--;
     count(c, err);
     hist_add(c->h_seconds, (double)(mono_ns() - q->started) * 1e-9);
-    if (h && !c->closing) pump(h); /* before the callback, which may end everything */
+    if (h) {
+        h->ncalls--;
+        pump(h); /* before the callback, which may end everything */
+    }
     q->cb(q->ctx, err, status, (span_t){body.n ? body.p : "", body.n}, retry);
     buf_fini(&body);
-    buf_fini(&q->out);
-    free(q);
+    loop_defer(c->l, call_free, q);
 }
 
 static void on_bytes(struct bufferevent *bev, void *ctx)
@@ -425,7 +457,7 @@ static void on_bytes(struct bufferevent *bev, void *ctx)
         xerr_t err = answer_feed(&k->ans, (span_t){(const char *)evbuffer_pullup(in, (ev_ssize_t)n), n}, &used);
         evbuffer_drain(in, used);
         if (err == XE_AGAIN) continue;
-        call_end(k->call, err, err ? NULL : &k->ans);
+        call_end(k->call, err);
         return;
     }
 }
@@ -456,10 +488,15 @@ static void say_failure(conn_t *k, short what)
     unsigned long tls = bufferevent_get_openssl_error(k->bev);
     long verify = k->host->url.tls ? SSL_get_verify_result(bufferevent_openssl_get_ssl(k->bev)) : X509_V_OK;
     if (tls || verify != X509_V_OK) ctr_inc(k->host->c->c_tls);
-    if (dns) log_info("httpc", host, "name not resolved reason=%s", evutil_gai_strerror(dns));
-    else if (verify != X509_V_OK) log_warn("httpc", host, "certificate refused reason=%s", X509_verify_cert_error_string(verify));
-    else if (tls) log_info("httpc", host, "TLS failed reason=%s", ERR_reason_error_string(tls));
-    else log_info("httpc", host, "connection failed reason=%s", what & BEV_EVENT_EOF ? "closed" : evutil_socket_error_to_string(EVUTIL_SOCKET_ERROR()));
+    if (dns)
+        log_info("httpc", host, "name not resolved reason=%s", evutil_gai_strerror(dns));
+    else if (verify != X509_V_OK)
+        log_warn("httpc", host, "certificate refused reason=%s", X509_verify_cert_error_string(verify));
+    else if (tls)
+        log_info("httpc", host, "TLS failed reason=%s", ERR_reason_error_string(tls));
+    else
+        log_info("httpc", host, "connection failed reason=%s",
+                 what & BEV_EVENT_EOF ? "closed" : evutil_socket_error_to_string(EVUTIL_SOCKET_ERROR()));
 }
 
 static void on_event(struct bufferevent *bev, short what, void *ctx)
@@ -471,16 +508,17 @@ static void on_event(struct bufferevent *bev, short what, void *ctx)
         return;
     }
     k->ended = true;
-    if (k->call && evbuffer_get_length(bufferevent_get_input(bev))) on_bytes(bev, k); /* they came together with the end */
+    if (k->call && evbuffer_get_length(bufferevent_get_input(bev)))
+        on_bytes(bev, k); /* they came together with the end */
     call_t *q = k->call;
     if (!q) {
         conn_close(k);
         return;
     }
     if ((what & BEV_EVENT_EOF) && answer_end(&k->ans) == XE_OK) {
-        call_end(q, XE_OK, &k->ans);
+        call_end(q, XE_OK);
         return;
     }
     if (!k->connected) say_failure(k, what);
-    if (!try_again(k, q)) call_end(q, k->connected ? XE_CLOSED : XE_DOWN, NULL);
+    if (!try_again(k, q)) call_end(q, k->connected ? XE_CLOSED : XE_DOWN);
 }

@@ -102,8 +102,10 @@ static xerr_t on_field(answer_t *a, const char *name, const char *v)
         if (a->chunked || strcasecmp(v, "chunked") != 0) return XE_BAD_INPUT;
         a->chunked = true;
     } else if (strcasecmp(name, "connection") == 0) {
-        if (has_token(v, "close")) a->keep_alive = false;
-        else if (has_token(v, "keep-alive")) a->keep_alive = true;
+        if (has_token(v, "close"))
+            a->keep_alive = false;
+        else if (has_token(v, "keep-alive"))
+            a->keep_alive = true;
     } else if (strcasecmp(name, "content-encoding") == 0) {
         if (strcasecmp(v, "identity") != 0) return XE_BAD_INPUT; /* never asked for */
     } else if (strcasecmp(name, "retry-after") == 0) {
@@ -167,21 +169,18 @@ static xerr_t on_chunk_size(answer_t *a)
 static xerr_t on_line(answer_t *a)
 {
     switch (a->state) {
-    case ANS_STATUS:
-        return on_status(a) ? XE_BAD_INPUT : XE_AGAIN;
-    case ANS_HEADER:
-        return on_header(a);
-    case ANS_CHUNK_SIZE:
-        return on_chunk_size(a);
-    case ANS_CHUNK_END:
-        a->state = ANS_CHUNK_SIZE;
-        return a->line.n ? XE_BAD_INPUT : XE_AGAIN;
+    case ANS_STATUS: return on_status(a) ? XE_BAD_INPUT : XE_AGAIN;
+    case ANS_HEADER: return on_header(a);
+    case ANS_CHUNK_SIZE: return on_chunk_size(a);
+    case ANS_CHUNK_END: a->state = ANS_CHUNK_SIZE; return a->line.n ? XE_BAD_INPUT : XE_AGAIN;
     case ANS_TRAILER:
         if (a->line.n) return XE_AGAIN;
         a->state = ANS_DONE;
         return XE_OK;
-    case ANS_BODY: case ANS_BODY_TO_END: case ANS_CHUNK: case ANS_DONE:
-        break;
+    case ANS_BODY:
+    case ANS_BODY_TO_END:
+    case ANS_CHUNK:
+    case ANS_DONE: break;
     }
     return XE_INTERNAL;
 }
@@ -256,7 +255,8 @@ static xerr_t parse_authority(span_t t, url_t *out)
     if (!host.n || host.n >= sizeof out->host) return XE_BAD_INPUT;
     for (size_t i = 0; i < host.n; i++) {
         char ch = host.p[i];
-        bool ok = is_digit(ch) || ((ch | 32) >= 'a' && (ch | 32) <= 'z') || ch == '.' || ch == '-' || ch == '_' || (ch == ':' && t.p[0] == '[');
+        bool ok = is_digit(ch) || ((ch | 32) >= 'a' && (ch | 32) <= 'z') || ch == '.' || ch == '-' || ch == '_' ||
+                  (ch == ':' && t.p[0] == '[');
         if (!ok) return XE_BAD_INPUT;
     }
     memcpy(out->host, host.p, host.n);
@@ -268,8 +268,10 @@ static xerr_t parse_authority(span_t t, url_t *out)
 xerr_t url_parse(span_t text, url_t *out)
 {
     *out = (url_t){0};
-    if (text.n > 8 && strncasecmp(text.p, "https://", 8) == 0) out->tls = true;
-    else if (text.n <= 7 || strncasecmp(text.p, "http://", 7) != 0) return XE_BAD_INPUT;
+    if (text.n > 8 && strncasecmp(text.p, "https://", 8) == 0)
+        out->tls = true;
+    else if (text.n <= 7 || strncasecmp(text.p, "http://", 7) != 0)
+        return XE_BAD_INPUT;
     for (size_t i = 0; i < text.n; i++)
         if ((unsigned char)text.p[i] <= 0x20 || (unsigned char)text.p[i] >= 0x7f) return XE_BAD_INPUT;
     size_t skip = out->tls ? 8 : 7, n = 0;

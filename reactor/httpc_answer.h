@@ -11,7 +11,17 @@
 #include "base/err.h"
 #include "base/span.h"
 
-typedef enum { ANS_STATUS, ANS_HEADER, ANS_BODY, ANS_BODY_TO_END, ANS_CHUNK_SIZE, ANS_CHUNK, ANS_CHUNK_END, ANS_TRAILER, ANS_DONE } answer_state_t;
+typedef enum {
+    ANS_STATUS,
+    ANS_HEADER,
+    ANS_BODY,
+    ANS_BODY_TO_END,
+    ANS_CHUNK_SIZE,
+    ANS_CHUNK,
+    ANS_CHUNK_END,
+    ANS_TRAILER,
+    ANS_DONE
+} answer_state_t;
 
 typedef struct {
     answer_state_t state;
@@ -38,7 +48,7 @@ typedef struct {
     bool tls, numeric; /* numeric: host is an address */
     char host[256];    /* without brackets */
     uint16_t port;
-    span_t target;     /* borrowed from the text; empty means "/" */
+    span_t target; /* borrowed from the text; empty means "/" */
 } url_t;
 xerr_t url_parse(span_t text, url_t *out);
 

@@ -90,8 +90,10 @@ static bool unescape(arena_t *a, span_t in, const char **out, uint32_t *out_n)
     if (!to) return false;
     size_t at = 0;
     for (size_t i = 0; i < in.n;) {
-        if (in.p[i] == '\\') i += unescape_one(in.p + i, to, &at);
-        else to[at++] = in.p[i++];
+        if (in.p[i] == '\\')
+            i += unescape_one(in.p + i, to, &at);
+        else
+            to[at++] = in.p[i++];
     }
     *out = to;
     *out_n = (uint32_t)at;
@@ -220,11 +222,13 @@ static const char *say(arena_t *a, const char *fmt, ...)
 
 static xerr_t refuse(arena_t *a, xerr_t err, size_t where, span_t text, const char **msg)
 {
-    if (err == XE_BAD_INPUT) *msg = say(a, "Malformed JSON at byte %zu", where);
+    if (err == XE_BAD_INPUT)
+        *msg = say(a, "Malformed JSON at byte %zu", where);
     else if (where < text.n && (text.p[where] == '[' || text.p[where] == '{'))
         *msg = say(a, "JSON nested deeper than %d levels or with more than %d members at byte %zu", JSON_DEPTH_MAX,
                    JSON_MEMBERS_MAX, where);
-    else *msg = say(a, "JSON with more than %d members at byte %zu", JSON_MEMBERS_MAX, where);
+    else
+        *msg = say(a, "JSON with more than %d members at byte %zu", JSON_MEMBERS_MAX, where);
     return err;
 }
 
@@ -236,8 +240,10 @@ static unsigned bound_tokens(span_t t)
     for (size_t i = 0; i < t.n; i++) {
         char ch = t.p[i];
         if (in_string) {
-            if (ch == '\\') i++;
-            else in_string = ch != '"';
+            if (ch == '\\')
+                i++;
+            else
+                in_string = ch != '"';
         } else if (ch == '"') {
             in_string = true;
         } else {
@@ -263,7 +269,7 @@ static xerr_t parse_container(span_t text, arena_t *a, const json_t **out, const
 {
     parse_t p = {.text = text, .a = a, .count = bound_tokens(text)};
     /* Scratch of this call, too much to leave in the arena. */
-    char *scratch = malloc(p.count * (sizeof *p.tok + sizeof *p.place + sizeof *p.fill));
+    char *scratch = malloc(p.count * (sizeof(jsmntok_t) + sizeof(json_t *) + sizeof(uint32_t)));
     if (!scratch) return XE_FULL;
     p.place = (json_t **)(void *)scratch;
     p.tok = (jsmntok_t *)(void *)(p.place + p.count);

@@ -31,7 +31,9 @@ static int hex4(const unsigned char *p, const unsigned char *end)
     int v = 0;
     if (end - p < 4) return -1;
     for (int i = 0; i < 4; i++) {
-        int d = p[i] >= '0' && p[i] <= '9' ? p[i] - '0' : (p[i] | 32) >= 'a' && (p[i] | 32) <= 'f' ? (p[i] | 32) - 'a' + 10 : -1;
+        int d = p[i] >= '0' && p[i] <= '9'                 ? p[i] - '0'
+                : (p[i] | 32) >= 'a' && (p[i] | 32) <= 'f' ? (p[i] | 32) - 'a' + 10
+                                                           : -1;
         if (d < 0) return -1;
         v = v << 4 | d;
     }
@@ -44,13 +46,16 @@ static bool escape(chk_t *c)
     const unsigned char *at = c->p;
     if (c->end - at < 2) return fault(c, c->end);
     switch (at[1]) {
-    case '"': case '\\': case '/': case 'b': case 'f': case 'n': case 'r': case 't':
-        c->p += 2;
-        return true;
-    case 'u':
-        break;
-    default:
-        return fault(c, at);
+    case '"':
+    case '\\':
+    case '/':
+    case 'b':
+    case 'f':
+    case 'n':
+    case 'r':
+    case 't': c->p += 2; return true;
+    case 'u': break;
+    default: return fault(c, at);
     }
     int v = hex4(at + 2, c->end);
     if (v < 0 || (v >= 0xdc00 && v <= 0xdfff)) return fault(c, at);
@@ -94,8 +99,10 @@ static bool digits(chk_t *c)
 static bool number(chk_t *c)
 {
     if (*c->p == '-') c->p++;
-    if (c->p < c->end && *c->p == '0') c->p++; /* a digit behind it is then out of place */
-    else if (!digits(c)) return false;
+    if (c->p < c->end && *c->p == '0')
+        c->p++; /* a digit behind it is then out of place */
+    else if (!digits(c))
+        return false;
     if (c->p < c->end && *c->p == '.') {
         c->p++;
         if (!digits(c)) return false;

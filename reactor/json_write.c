@@ -31,8 +31,8 @@ static void value(jw_t *w)
         w->after_key = false;
         return;
     }
-    XASSERT(!(w->isobj & bit(w)));                  /* a member needs its name first */
-    XASSERT(w->depth || !(w->comma & bit(w)));      /* one value at the top */
+    XASSERT(!(w->isobj & bit(w)));             /* a member needs its name first */
+    XASSERT(w->depth || !(w->comma & bit(w))); /* one value at the top */
     comma(w);
 }
 
@@ -89,8 +89,10 @@ static void put_string(buf_t *b, span_t s)
             continue;
         }
         buf_add(b, s.p + from, i - from);
-        if (n) put_escape(b, ch);
-        else buf_str(b, "\xef\xbf\xbd");
+        if (n)
+            put_escape(b, ch);
+        else
+            buf_str(b, "\xef\xbf\xbd");
         from = ++i;
     }
     buf_add(b, s.p + from, s.n - from);
@@ -114,8 +116,10 @@ void jw_str(jw_t *w, span_t s)
 
 void jw_cstr(jw_t *w, const char *s)
 {
-    if (s) jw_str(w, span_of(s));
-    else jw_null(w);
+    if (s)
+        jw_str(w, span_of(s));
+    else
+        jw_null(w);
 }
 
 static void put_u64(buf_t *b, uint64_t v)

@@ -210,11 +210,14 @@ static void on_tick(void *ctx)
 
 static void make_metrics(loop_t *l, metrics_t *m)
 {
-    l->h_turn = metrics_hist(m, "xorj_loop_turn_seconds", NULL, "One turn of the loop, from waking up to its end.", NULL, 0);
+    l->h_turn =
+        metrics_hist(m, "xorj_loop_turn_seconds", NULL, "One turn of the loop, from waking up to its end.", NULL, 0);
     l->h_lag = metrics_hist(m, "xorj_loop_lag_seconds", NULL, "How late timers ran.", NULL, 0);
     l->c_turns = metrics_ctr(m, "xorj_loop_turns_total", NULL, "Turns of the loop.");
-    l->c_over_cb = metrics_ctr(m, "xorj_loop_over_budget_total", "what=\"callback\"", "Callbacks and turns longer than 10 ms.");
-    l->c_over_turn = metrics_ctr(m, "xorj_loop_over_budget_total", "what=\"turn\"", "Callbacks and turns longer than 10 ms.");
+    l->c_over_cb =
+        metrics_ctr(m, "xorj_loop_over_budget_total", "what=\"callback\"", "Callbacks and turns longer than 10 ms.");
+    l->c_over_turn =
+        metrics_ctr(m, "xorj_loop_over_budget_total", "what=\"turn\"", "Callbacks and turns longer than 10 ms.");
     l->c_posts = metrics_ctr(m, "xorj_loop_posts_total", NULL, "Calls handed over by other threads.");
     l->g_timers = metrics_gauge(m, "xorj_loop_timers", NULL, "Timers armed.");
     l->g_watches = metrics_gauge(m, "xorj_loop_watches", NULL, "Descriptors watched for a library.");

@@ -125,7 +125,8 @@ gauge_t *metrics_gauge(metrics_t *m, const char *name, const char *labels, const
     return &series_of(family_of(m, KIND_GAUGE, name, help), labels, &fresh)->u.gauge;
 }
 
-hist_t *metrics_hist(metrics_t *m, const char *name, const char *labels, const char *help, const double *bounds, size_t n)
+hist_t *metrics_hist(metrics_t *m, const char *name, const char *labels, const char *help, const double *bounds,
+                     size_t n)
 {
     bool fresh;
     hist_t *h = &series_of(family_of(m, KIND_HIST, name, help), labels, &fresh)->u.hist;
@@ -215,9 +216,12 @@ static void put_help(buf_t *out, const family_t *f)
     static const char *const kinds[] = {"counter", "gauge", "histogram"};
     buf_fmt(out, "# HELP %s ", f->name);
     for (const char *p = f->help; *p; p++) {
-        if (*p == '\\') buf_str(out, "\\\\");
-        else if (*p == '\n') buf_str(out, "\\n");
-        else buf_add(out, p, 1);
+        if (*p == '\\')
+            buf_str(out, "\\\\");
+        else if (*p == '\n')
+            buf_str(out, "\\n");
+        else
+            buf_add(out, p, 1);
     }
     buf_fmt(out, "\n# TYPE %s %s\n", f->name, kinds[f->kind]);
 }
@@ -227,8 +231,10 @@ void metrics_write(const metrics_t *m, buf_t *out)
     for (const family_t *f = m->first; f; f = f->next) {
         put_help(out, f);
         for (const series_t *s = f->first; s; s = s->next) {
-            if (f->kind == KIND_HIST) put_hist(out, f->name, s);
-            else put_line(out, f->name, "", s->labels, f->kind == KIND_CTR ? (double)s->u.ctr.v : s->u.gauge.v);
+            if (f->kind == KIND_HIST)
+                put_hist(out, f->name, s);
+            else
+                put_line(out, f->name, "", s->labels, f->kind == KIND_CTR ? (double)s->u.ctr.v : s->u.gauge.v);
         }
     }
 }

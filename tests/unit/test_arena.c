@@ -1,7 +1,8 @@
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 #include <string.h>
 
@@ -62,6 +63,7 @@ static void test_dup(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_allocations_are_apart_and_aligned), cmocka_unit_test(test_ceiling), cmocka_unit_test(test_dup)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_allocations_are_apart_and_aligned),
+                                       cmocka_unit_test(test_ceiling), cmocka_unit_test(test_dup)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

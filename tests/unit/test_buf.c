@@ -1,7 +1,8 @@
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 #include <string.h>
 
@@ -77,7 +78,8 @@ static void test_span(void **state)
 
 static void test_error_names(void **state)
 {
-#define X(id, n, text) assert_string_equal(xerr_name(id), #id), assert_string_equal(xerr_text(id), text), assert_int_equal(id, n);
+#define X(id, n, text) \
+    assert_string_equal(xerr_name(id), #id), assert_string_equal(xerr_text(id), text), assert_int_equal(id, n);
     XERR_LIST(X)
 #undef X
     assert_string_equal(xerr_name((xerr_t)-99), "XE_?");
@@ -86,8 +88,11 @@ static void test_error_names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_grows_and_terminates), cmocka_unit_test(test_ceiling_keeps_what_it_has), cmocka_unit_test(test_format),
-        cmocka_unit_test(test_span), cmocka_unit_test(test_error_names),
+        cmocka_unit_test(test_grows_and_terminates),
+        cmocka_unit_test(test_ceiling_keeps_what_it_has),
+        cmocka_unit_test(test_format),
+        cmocka_unit_test(test_span),
+        cmocka_unit_test(test_error_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,8 @@
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,11 +22,23 @@ static uint64_t rng(void)
 
 static void test_base58_known(void **state)
 {
-    static const struct { const char *hex, *text; } rows[] = {
-        {"", ""}, {"00", "1"}, {"0000", "11"}, {"61", "2g"}, {"626262", "a3gV"}, {"636363", "aPEr"}, {"572e4794", "3EFU7m"}, {"10c8511e", "Rt5zm"},
-        {"516b6fcd0f", "ABnLTmg"}, {"73696d706c792061206c6f6e6720737472696e67", "2cFupjhnEsSn59qHXstmK2ffpLv2"}, {"00000000000000000000", "1111111111"},
+    static const struct {
+        const char *hex, *text;
+    } rows[] = {
+        {"", ""},
+        {"00", "1"},
+        {"0000", "11"},
+        {"61", "2g"},
+        {"626262", "a3gV"},
+        {"636363", "aPEr"},
+        {"572e4794", "3EFU7m"},
+        {"10c8511e", "Rt5zm"},
+        {"516b6fcd0f", "ABnLTmg"},
+        {"73696d706c792061206c6f6e6720737472696e67", "2cFupjhnEsSn59qHXstmK2ffpLv2"},
+        {"00000000000000000000", "1111111111"},
         {"0000000000000000000000000000000000000000000000000000000000000000", "11111111111111111111111111111111"},
-        {"ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff", "JEKNVnkbo3jma5nREBBJCDoXFVeKkD56V3xKrvRmWxFG"},
+        {"ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
+         "JEKNVnkbo3jma5nREBBJCDoXFVeKkD56V3xKrvRmWxFG"},
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         uint8_t raw[64], back[64];
@@ -80,9 +93,17 @@ static void test_wallet_key(void **state)
     assert_int_equal(key[31], 1);
     assert_int_equal(b58_key(SPAN_LIT("11111111111111111111111111111111"), key), XE_OK);
     static const char *const bad[] = {
-        "", "1", "1111111111111111111111111111111", "111111111111111111111111111111111", "So1111111111111111111111111111111111111111",
-        "So1111111111111111111111111111111111111111122", "JEKNVnkbo3jma5nREBBJCDoXFVeKkD56V3xKrvRmWxFH", "zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz",
-        "So1111111111111111111111111111111111111111O", " So11111111111111111111111111111111111111112", "So11111111111111111111111111111111111111112 ",
+        "",
+        "1",
+        "1111111111111111111111111111111",
+        "111111111111111111111111111111111",
+        "So1111111111111111111111111111111111111111",
+        "So1111111111111111111111111111111111111111122",
+        "JEKNVnkbo3jma5nREBBJCDoXFVeKkD56V3xKrvRmWxFH",
+        "zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz",
+        "So1111111111111111111111111111111111111111O",
+        " So11111111111111111111111111111111111111112",
+        "So11111111111111111111111111111111111111112 ",
     };
     for (size_t i = 0; i < COUNT(bad); i++)
         if (b58_key(span_of(bad[i]), key) != XE_BAD_INPUT) fail_msg("accepted: %s", bad[i]);
@@ -90,9 +111,17 @@ static void test_wallet_key(void **state)
 
 static void test_base64(void **state)
 {
-    static const struct { const char *raw, *std, *url; } rows[] = {
-        {"", "", ""}, {"f", "Zg==", "Zg"}, {"fo", "Zm8=", "Zm8"}, {"foo", "Zm9v", "Zm9v"}, {"foob", "Zm9vYg==", "Zm9vYg"}, {"fooba", "Zm9vYmE=", "Zm9vYmE"},
-        {"foobar", "Zm9vYmFy", "Zm9vYmFy"}, {"\xfb\xff\xfe", "+//+", "-__-"},
+    static const struct {
+        const char *raw, *std, *url;
+    } rows[] = {
+        {"", "", ""},
+        {"f", "Zg==", "Zg"},
+        {"fo", "Zm8=", "Zm8"},
+        {"foo", "Zm9v", "Zm9v"},
+        {"foob", "Zm9vYg==", "Zm9vYg"},
+        {"fooba", "Zm9vYmE=", "Zm9vYmE"},
+        {"foobar", "Zm9vYmFy", "Zm9vYmFy"},
+        {"\xfb\xff\xfe", "+//+", "-__-"},
     };
     uint8_t back[64];
     char text[64];
@@ -109,12 +138,15 @@ static void test_base64(void **state)
         assert_int_equal(b64url_decode(span_of(text), back, sizeof back, &n), XE_OK);
         assert_true(n == len && memcmp(back, raw, n) == 0);
     }
-    static const char *const bad[] = {"Z", "Zg", "Zg=", "Zg===", "Zh==", "Zm9=", "====", "=", "Zg==Zg==", "Zm 9v", "Zm9v\n", "Zm-_", "Zm9v=", "Z=g=", "Zm9*", "Zg=a", "A===", "Zm9v===="};
+    static const char *const bad[] = {"Z",     "Zg",     "Zg=",  "Zg===", "Zh==", "Zm9=", "====", "=",    "Zg==Zg==",
+                                      "Zm 9v", "Zm9v\n", "Zm-_", "Zm9v=", "Z=g=", "Zm9*", "Zg=a", "A===", "Zm9v===="};
     for (size_t i = 0; i < COUNT(bad); i++)
         if (b64_decode(span_of(bad[i]), back, sizeof back, &n) != XE_BAD_INPUT) fail_msg("base64 accepted: %s", bad[i]);
-    static const char *const bad_url[] = {"Z", "Zg==", "Zh", "Zm9", "Zm9v=", "Zm+/", "Z g", "Zm9vY", "Zg\n", "=", "Zm9vYmE="};
+    static const char *const bad_url[] = {"Z",   "Zg==",  "Zh",   "Zm9", "Zm9v=",   "Zm+/",
+                                          "Z g", "Zm9vY", "Zg\n", "=",   "Zm9vYmE="};
     for (size_t i = 0; i < COUNT(bad_url); i++)
-        if (b64url_decode(span_of(bad_url[i]), back, sizeof back, &n) != XE_BAD_INPUT) fail_msg("base64url accepted: %s", bad_url[i]);
+        if (b64url_decode(span_of(bad_url[i]), back, sizeof back, &n) != XE_BAD_INPUT)
+            fail_msg("base64url accepted: %s", bad_url[i]);
     assert_int_equal(b64_decode(SPAN_LIT("Zm9v"), back, 2, &n), XE_RANGE);
     assert_int_equal(b64_encode((const uint8_t *)"foo", 3, text, 4), 0);
     assert_int_equal(b64_encode((const uint8_t *)"foo", 3, text, 5), 4);
@@ -131,7 +163,8 @@ static void test_base64_is_canonical(void **state)
         int total = 1;
         for (int i = 0; i < len; i++) total *= (int)sizeof alphabet - 1;
         for (int v = 0; v < total; v++) {
-            for (int i = 0, rest = v; i < len; i++, rest /= (int)sizeof alphabet - 1) text[i] = alphabet[rest % ((int)sizeof alphabet - 1)];
+            for (int i = 0, rest = v; i < len; i++, rest /= (int)sizeof alphabet - 1)
+                text[i] = alphabet[rest % ((int)sizeof alphabet - 1)];
             text[len] = '\0';
             if (!b64_decode(span_of(text), raw, sizeof raw, &n)) {
                 b64_encode(raw, n, again, sizeof again);
@@ -166,11 +199,16 @@ static bool defined_utf8(const uint8_t *p, size_t n)
     for (size_t i = 0; i < n;) {
         unsigned cp;
         size_t len;
-        if (p[i] < 0x80) cp = p[i], len = 1;
-        else if ((p[i] & 0xe0) == 0xc0) cp = p[i] & 0x1fu, len = 2;
-        else if ((p[i] & 0xf0) == 0xe0) cp = p[i] & 0x0fu, len = 3;
-        else if ((p[i] & 0xf8) == 0xf0) cp = p[i] & 0x07u, len = 4;
-        else return false;
+        if (p[i] < 0x80)
+            cp = p[i], len = 1;
+        else if ((p[i] & 0xe0) == 0xc0)
+            cp = p[i] & 0x1fu, len = 2;
+        else if ((p[i] & 0xf0) == 0xe0)
+            cp = p[i] & 0x0fu, len = 3;
+        else if ((p[i] & 0xf8) == 0xf0)
+            cp = p[i] & 0x07u, len = 4;
+        else
+            return false;
         if (len > n - i) return false;
         for (size_t k = 1; k < len; k++) {
             if ((p[i + k] & 0xc0) != 0x80) return false;
@@ -185,14 +223,16 @@ static bool defined_utf8(const uint8_t *p, size_t n)
 
 static void test_utf8(void **state)
 {
-    static const uint8_t edges[] = {0x00, 0x41, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf, 0xe0, 0xe1, 0xec, 0xed, 0xee, 0xef, 0xf0, 0xf1, 0xf3, 0xf4, 0xf5, 0xf8, 0xff};
+    static const uint8_t edges[] = {0x00, 0x41, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf,
+                                    0xe0, 0xe1, 0xec, 0xed, 0xee, 0xef, 0xf0, 0xf1, 0xf3, 0xf4, 0xf5, 0xf8, 0xff};
     uint8_t t[4];
     size_t m = COUNT(edges);
     for (size_t v = 0; v < m * m * m * m; v++) {
         size_t rest = v;
         for (size_t i = 0; i < 4; i++, rest /= m) t[i] = edges[rest % m];
         for (size_t n = 0; n <= 4; n++)
-            if (utf8_valid((span_t){(const char *)t, n}) != defined_utf8(t, n)) fail_msg("%02x %02x %02x %02x, %zu bytes", t[0], t[1], t[2], t[3], n);
+            if (utf8_valid((span_t){(const char *)t, n}) != defined_utf8(t, n))
+                fail_msg("%02x %02x %02x %02x, %zu bytes", t[0], t[1], t[2], t[3], n);
     }
     assert_int_equal(utf8_next(SPAN_LIT("")), 0);
     assert_int_equal(utf8_next(SPAN_LIT("\xe2\x82\xac!")), 3);
@@ -201,8 +241,13 @@ static void test_utf8(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_base58_known), cmocka_unit_test(test_base58_round_trips_and_refusals), cmocka_unit_test(test_wallet_key),
-        cmocka_unit_test(test_base64), cmocka_unit_test(test_base64_is_canonical), cmocka_unit_test(test_hex), cmocka_unit_test(test_utf8),
+        cmocka_unit_test(test_base58_known),
+        cmocka_unit_test(test_base58_round_trips_and_refusals),
+        cmocka_unit_test(test_wallet_key),
+        cmocka_unit_test(test_base64),
+        cmocka_unit_test(test_base64_is_canonical),
+        cmocka_unit_test(test_hex),
+        cmocka_unit_test(test_utf8),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

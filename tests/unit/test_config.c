@@ -1,7 +1,8 @@
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -105,16 +106,36 @@ static void test_sample_faults_are_named(void **state)
 
 static void test_file_then_environment(void **state)
 {
-    const char *envp[] = {"XORJ_HTTP_IDLE_MS=3000", "XORJ_LOG_REQUESTS=true", "HOME=/x", "PATH", "XORJ_URL=http://x", "XORJ_PID=12", "XORJ_TEST_ANY=1", NULL};
-    assert_int_equal(load("# comment\n[http]\nidle_ms = 2000 ; half\nbody_ms=900\n\n[feeds]\ncoinbase_url =\n[http]\nline_max = 4096\n", envp), XE_OK);
+    const char *envp[] = {"XORJ_HTTP_IDLE_MS=3000",
+                          "XORJ_LOG_REQUESTS=true",
+                          "HOME=/x",
+                          "PATH",
+                          "XORJ_URL=http://x",
+                          "XORJ_PID=12",
+                          "XORJ_TEST_ANY=1",
+                          NULL};
+    assert_int_equal(load("# comment\n[http]\nidle_ms = 2000 ; half\nbody_ms=900\n\n[feeds]\ncoinbase_url "
+                          "=\n[http]\nline_max = 4096\n",
+                          envp),
+                     XE_OK);
     assert_int_equal(c.http_idle_ms, 3000);
     assert_int_equal(c.http_body_ms, 900);
     assert_int_equal(c.http_line_max, 4096);
     assert_true(c.log_requests);
     assert_string_equal(c.feeds_coinbase_url, "");
-    const char *known[] = {"XORJ_AUTH_JWT_SECRET=from-own-name", "JWT_SECRET=from-known-name", "REDIS_URL=redis://:pw@127.0.0.1:1/2", "ALLOWED_ORIGINS=https://a.example,http://localhost:3000",
-                     "SOLANA_RPC_URL=https://rpc.example/?key=1", "DATABASE_HOST=10.1.2.3", "DATABASE_PORT=6000", "DATABASE_NAME=n", "DATABASE_USER=u", "DATABASE_PASSWORD=p w",
-                     "DATABASE_SSL=true", "DATABASE_MAX_CONNECTIONS=9", NULL};
+    const char *known[] = {"XORJ_AUTH_JWT_SECRET=from-own-name",
+                           "JWT_SECRET=from-known-name",
+                           "REDIS_URL=redis://:pw@127.0.0.1:1/2",
+                           "ALLOWED_ORIGINS=https://a.example,http://localhost:3000",
+                           "SOLANA_RPC_URL=https://rpc.example/?key=1",
+                           "DATABASE_HOST=10.1.2.3",
+                           "DATABASE_PORT=6000",
+                           "DATABASE_NAME=n",
+                           "DATABASE_USER=u",
+                           "DATABASE_PASSWORD=p w",
+                           "DATABASE_SSL=true",
+                           "DATABASE_MAX_CONNECTIONS=9",
+                           NULL};
     if (load(NULL, known)) fail_msg("%s", errors.p);
     assert_string_equal(c.auth_jwt_secret, "from-known-name");
     assert_string_equal(c.redis_url, "redis://:pw@127.0.0.1:1/2");
@@ -170,7 +191,8 @@ static void test_environment_faults(void **state)
     refused_env("XORJ_LIMIT_ENABLED=false", "unknown key");
     refused_env("XORJ_HTTP_IDLE_MS=x", "environment XORJ_HTTP_IDLE_MS: idle_ms in [http] must be");
     refused_env("XORJ_http_idle_ms=1000", "unknown key");
-    refused_env("XORJ_AUTH_JWT_SECRET=bad\nline-with-a-secret", "environment XORJ_AUTH_JWT_SECRET: jwt_secret in [auth] holds a control character");
+    refused_env("XORJ_AUTH_JWT_SECRET=bad\nline-with-a-secret",
+                "environment XORJ_AUTH_JWT_SECRET: jwt_secret in [auth] holds a control character");
     assert_null(strstr(errors.p, "line-with"));
     refused_env("DATABASE_SSL=maybe", "ssl in [database] must be one of");
     refused_env("DATABASE_PORT=http", "environment DATABASE_PORT: port in [database]");
@@ -182,7 +204,8 @@ static void test_environment_faults(void **state)
 
 static void test_rules(void **state)
 {
-    refused_env("XORJ_SERVER_ENVIRONMENT=prod", "environment in [server] must be one of development staging production , not 'prod'");
+    refused_env("XORJ_SERVER_ENVIRONMENT=prod",
+                "environment in [server] must be one of development staging production , not 'prod'");
     refused_env("XORJ_LOG_LEVEL=loud", "level in [log]");
     refused_env("XORJ_FEEDS_GEMINI_PROTOCOL=gemini", "gemini_protocol in [feeds]");
     refused_env("XORJ_SERVER_LISTEN=localhost", "'localhost' is not a numeric address");
@@ -202,7 +225,8 @@ static void test_rules(void **state)
     refused_env("XORJ_ARB_SIZE_MIN_USD=2000", "size_min_usd in [arb] is above size_max_usd");
     refused_env("XORJ_WS_DEAD_MS=20000", "ping_ms in [ws] must be below dead_ms");
     refused_env("DATABASE_HOST=a b", "host in [database] is neither");
-    const char *prod[] = {"XORJ_SERVER_ENVIRONMENT=production", "XORJ_LIMITS_ENABLED=false", "XORJ_FEEDS_SIMULATED=true", "XORJ_DATABASE_REQUIRE_DURABLE=false", NULL};
+    const char *prod[] = {"XORJ_SERVER_ENVIRONMENT=production", "XORJ_LIMITS_ENABLED=false",
+                          "XORJ_FEEDS_SIMULATED=true", "XORJ_DATABASE_REQUIRE_DURABLE=false", NULL};
     refused(NULL, prod, "enabled = false in [limits] is refused in production");
     assert_non_null(strstr(errors.p, "simulated = true in [feeds] is refused"));
     assert_non_null(strstr(errors.p, "require_durable = false in [database] is for development only"));
@@ -213,7 +237,11 @@ static void test_rules(void **state)
 
 static void test_database_url(void **state)
 {
-    static const struct { const char *url, *host; int port; const char *name, *user, *password, *ssl; } rows[] = {
+    static const struct {
+        const char *url, *host;
+        int port;
+        const char *name, *user, *password, *ssl;
+    } rows[] = {
         {"postgresql://u:p@10.0.0.1:5433/db?sslmode=require", "10.0.0.1", 5433, "db", "u", "p", "require"},
         {"postgres://u@10.0.0.1/db", "10.0.0.1", 5432, "db", "u", "", "prefer"},
         {"postgresql://u%40x:p%3A%2F%3f%25@db.example:1/my%20db", "db.example", 1, "my db", "u@x", "p:/?%", "prefer"},
@@ -222,7 +250,8 @@ static void test_database_url(void **state)
         {"postgresql://u:p@[::1]/db", "::1", 5432, "db", "u", "p", "prefer"},
         {"postgresql://u:p@%2Frun%2Fpg/db", "/run/pg", 5432, "db", "u", "p", "prefer"},
         {"postgresql:///db?host=/run/pg&port=7&user=u&password=p%26q", "/run/pg", 7, "db", "u", "p&q", "prefer"},
-        {"postgresql://u:@h/?dbname=x&ssl=true&application_name=a&connect_timeout=3", "h", 5432, "x", "u", "", "require"},
+        {"postgresql://u:@h/?dbname=x&ssl=true&application_name=a&connect_timeout=3", "h", 5432, "x", "u", "",
+         "require"},
         {"postgresql://", "127.0.0.1", 5432, "xorj", "xorj", "", "prefer"},
         {"postgresql://10.0.0.1", "10.0.0.1", 5432, "xorj", "xorj", "", "prefer"},
     };
@@ -238,10 +267,23 @@ static void test_database_url(void **state)
         assert_string_equal(c.database_ssl, rows[i].ssl);
     }
     static const char *const bad[] = {
-        "DATABASE_URL=mysql://h/db", "DATABASE_URL=h/db", "DATABASE_URL=postgresql://h:x/db", "DATABASE_URL=postgresql://h:/db", "DATABASE_URL=postgresql://h:70000/db",
-        "DATABASE_URL=postgresql://u:%zz@h/db", "DATABASE_URL=postgresql://u:%2@h/db", "DATABASE_URL=postgresql://u:%00@h/db", "DATABASE_URL=postgresql://h/db?nope=1",
-        "DATABASE_URL=postgresql://h/db?sslmode=maybe", "DATABASE_URL=postgresql://[::1/db", "DATABASE_URL=postgresql://[::1]x/db", "DATABASE_URL=postgresql://a,b/db",
-        "DATABASE_URL=postgresql://h/db#x", "DATABASE_URL=postgresql://:p@h/db", "DATABASE_URL=postgresql://h/db?connect_timeout=0", "DATABASE_URL=postgresql://h%0a/db",
+        "DATABASE_URL=mysql://h/db",
+        "DATABASE_URL=h/db",
+        "DATABASE_URL=postgresql://h:x/db",
+        "DATABASE_URL=postgresql://h:/db",
+        "DATABASE_URL=postgresql://h:70000/db",
+        "DATABASE_URL=postgresql://u:%zz@h/db",
+        "DATABASE_URL=postgresql://u:%2@h/db",
+        "DATABASE_URL=postgresql://u:%00@h/db",
+        "DATABASE_URL=postgresql://h/db?nope=1",
+        "DATABASE_URL=postgresql://h/db?sslmode=maybe",
+        "DATABASE_URL=postgresql://[::1/db",
+        "DATABASE_URL=postgresql://[::1]x/db",
+        "DATABASE_URL=postgresql://a,b/db",
+        "DATABASE_URL=postgresql://h/db#x",
+        "DATABASE_URL=postgresql://:p@h/db",
+        "DATABASE_URL=postgresql://h/db?connect_timeout=0",
+        "DATABASE_URL=postgresql://h%0a/db",
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         const char *envp[] = {bad[i], NULL};
@@ -258,7 +300,8 @@ static void test_conninfo(void **state)
     buf_init(&b, 4096);
     accepted_env("DATABASE_URL=postgresql://o'brien:a%5Cb%20'c@%2Ftmp%2Fx/db");
     assert_int_equal(cfg_conninfo(&c, &b), XE_OK);
-    assert_string_equal(b.p, "host='/tmp/x' port='5432' dbname='db' user='o\\'brien' password='a\\\\b \\'c' sslmode='prefer'");
+    assert_string_equal(
+        b.p, "host='/tmp/x' port='5432' dbname='db' user='o\\'brien' password='a\\\\b \\'c' sslmode='prefer'");
     buf_reset(&b);
     accepted_env("DATABASE_URL=postgresql://u@localhost:1/db");
     assert_int_equal(cfg_conninfo(&c, &b), XE_OK);
@@ -270,7 +313,8 @@ static void test_print_masks_secrets(void **state)
 {
     buf_t b;
     buf_init(&b, 65536);
-    const char *envp[] = {"JWT_SECRET=very-private-value", "DATABASE_URL=postgresql://u:hidden-pw@h/db", "REDIS_URL=redis://:hidden-pw@h:1/0", "SOLANA_RPC_URL=https://h/?api-key=hidden", NULL};
+    const char *envp[] = {"JWT_SECRET=very-private-value", "DATABASE_URL=postgresql://u:hidden-pw@h/db",
+                          "REDIS_URL=redis://:hidden-pw@h:1/0", "SOLANA_RPC_URL=https://h/?api-key=hidden", NULL};
     assert_int_equal(load(NULL, envp), XE_OK);
     cfg_print(&c, &b);
     assert_null(strstr(b.p, "private"));
@@ -296,11 +340,26 @@ static void test_live_keys(void **state)
 static void test_secrets(void **state)
 {
     static const char *const weak[] = {
-        "", "short", "0123456789012345678901234567890", "changeme-changeme-changeme-changeme", "your-secret-key-here-make-it-long-enough", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
-        "secretsecretsecretsecretsecretsecret", "abcdefghijklmnopqrstuvwxyz0123456789", "My-Super-Secret-JWT-Key-For-Production", "0123456789abcdef0123456789abcdef", "abababababababababababababababababab",
-        "your-256-bit-secret-your-256-bit-secret", "11111111111111111111111111111111", "xorjxorjxorjxorjxorjxorjxorjxorjxorj", "correct-password-battery-staple-horse", "zyxwvutsrqponmlkjihgfedcbaZYXWVUTS",
+        "",
+        "short",
+        "0123456789012345678901234567890",
+        "changeme-changeme-changeme-changeme",
+        "your-secret-key-here-make-it-long-enough",
+        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+        "secretsecretsecretsecretsecretsecret",
+        "abcdefghijklmnopqrstuvwxyz0123456789",
+        "My-Super-Secret-JWT-Key-For-Production",
+        "0123456789abcdef0123456789abcdef",
+        "abababababababababababababababababab",
+        "your-256-bit-secret-your-256-bit-secret",
+        "11111111111111111111111111111111",
+        "xorjxorjxorjxorjxorjxorjxorjxorjxorj",
+        "correct-password-battery-staple-horse",
+        "zyxwvutsrqponmlkjihgfedcbaZYXWVUTS",
     };
-    static const char *const strong[] = {"J8m2Qv+0zTn4yLrK1sXe7uWcAb9dFgHi3jPoRq5t", "f3b1c07d9e2a45860b7c1d94e8f2a35b6c0d7e91", "correct horse battery staple 1937 violet"};
+    static const char *const strong[] = {"J8m2Qv+0zTn4yLrK1sXe7uWcAb9dFgHi3jPoRq5t",
+                                         "f3b1c07d9e2a45860b7c1d94e8f2a35b6c0d7e91",
+                                         "correct horse battery staple 1937 violet"};
     assert_int_equal(load(NULL, no_env), XE_OK);
     for (size_t i = 0; i < sizeof weak / sizeof *weak; i++) {
         snprintf(c.auth_jwt_secret, sizeof c.auth_jwt_secret, "%s", weak[i]);
@@ -339,10 +398,18 @@ static void test_noise(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults),   cmocka_unit_test(test_sample_is_complete), cmocka_unit_test(test_sample_faults_are_named),
-        cmocka_unit_test(test_file_then_environment), cmocka_unit_test(test_file_faults), cmocka_unit_test(test_environment_faults),
-        cmocka_unit_test(test_rules),      cmocka_unit_test(test_database_url),       cmocka_unit_test(test_conninfo),
-        cmocka_unit_test(test_print_masks_secrets), cmocka_unit_test(test_live_keys), cmocka_unit_test(test_secrets),
+        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_sample_is_complete),
+        cmocka_unit_test(test_sample_faults_are_named),
+        cmocka_unit_test(test_file_then_environment),
+        cmocka_unit_test(test_file_faults),
+        cmocka_unit_test(test_environment_faults),
+        cmocka_unit_test(test_rules),
+        cmocka_unit_test(test_database_url),
+        cmocka_unit_test(test_conninfo),
+        cmocka_unit_test(test_print_masks_secrets),
+        cmocka_unit_test(test_live_keys),
+        cmocka_unit_test(test_secrets),
         cmocka_unit_test(test_noise),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -1,7 +1,8 @@
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 #include <openssl/evp.h>
 #include <pthread.h>
@@ -49,13 +50,19 @@ static void test_sha256(void **state)
 /* RFC 4231 */
 static void test_hmac(void **state)
 {
-    static const struct { const char *key, *msg, *mac; } rows[] = {
-        {"0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b", "4869205468657265", "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"},
-        {"4a656665", "7768617420646f2079612077616e7420666f72206e6f7468696e673f", "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"},
+    static const struct {
+        const char *key, *msg, *mac;
+    } rows[] = {
+        {"0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b", "4869205468657265",
+         "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"},
+        {"4a656665", "7768617420646f2079612077616e7420666f72206e6f7468696e673f",
+         "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"},
         {"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
-         "dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd", "773ea91e36800e46854db8ebd09181a72959098b3ef8c122d9635514ced565fe"},
+         "dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd",
+         "773ea91e36800e46854db8ebd09181a72959098b3ef8c122d9635514ced565fe"},
         {"0102030405060708090a0b0c0d0e0f10111213141516171819",
-         "cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd", "82558a389a443c0ea4cc819899f2083a85f0faa3e578f8077a2e3ff46729665b"},
+         "cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd",
+         "82558a389a443c0ea4cc819899f2083a85f0faa3e578f8077a2e3ff46729665b"},
     };
     uint8_t key[200], msg[200], out[32];
     for (size_t i = 0; i < COUNT(rows); i++) {
@@ -101,13 +108,18 @@ static void test_ct_equal(void **state)
 
 static void test_ed25519_rfc8032(void **state)
 {
-    static const struct { const char *key, *msg, *sig; } rows[] = {
+    static const struct {
+        const char *key, *msg, *sig;
+    } rows[] = {
         {"d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a", "",
-         "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555fb8821590a33bacc61e39701cf9b46bd25bf5f0595bbe24655141438e7a100b"},
+         "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555fb8821590a33bacc61e39701cf9b46bd25bf5f0595bb"
+         "e24655141438e7a100b"},
         {"3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c", "72",
-         "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00"},
+         "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302"
+         "aeeb00d291612bb0c00"},
         {"fc51cd8e6218a1a38da47ed00230f0580816ed13ba3303ac5deb911548908025", "af82",
-         "6291d657deec24024827e69c3abe01a30ce548a284743a445e3680d7db5ac3ac18ff9b538d16f290ae67f760984dc6594a7c15e9716ed28dc027beceea1ec40a"},
+         "6291d657deec24024827e69c3abe01a30ce548a284743a445e3680d7db5ac3ac18ff9b538d16f290ae67f760984dc6594a7c15e9716ed"
+         "28dc027beceea1ec40a"},
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         uint8_t key[32], sig[64], msg[64];
@@ -129,7 +141,8 @@ static void test_ed25519_rfc8032(void **state)
         }
         assert_int_equal(ed25519_verify(key, "other", 5, sig), XE_AUTH);
         /* S + L is the same number again. */
-        static const uint8_t order[32] = {0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, [31] = 0x10};
+        static const uint8_t order[32] = {0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58,       0xd6,
+                                          0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, [31] = 0x10};
         unsigned carry = 0;
         for (size_t k = 0; k < 32; k++) {
             carry += sig[32 + k] + order[k];
@@ -144,9 +157,12 @@ static void test_ed25519_rfc8032(void **state)
 static void test_keys_nobody_owns(void **state)
 {
     static const char *const small[] = {
-        "0000000000000000000000000000000000000000000000000000000000000000", "0100000000000000000000000000000000000000000000000000000000000000",
-        "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f", "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
-        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a", "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        "0000000000000000000000000000000000000000000000000000000000000000",
+        "0100000000000000000000000000000000000000000000000000000000000000",
+        "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+        "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
         "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
     };
     uint8_t key[32], sig[64] = {1};
@@ -181,7 +197,8 @@ static void test_forgery_for_small_order_keys(void **state)
         size_t n = (size_t)snprintf(msg, sizeof msg, "m%d", i);
         EVP_PKEY *pk = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, key, 32);
         EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-        openssl_took += EVP_DigestVerifyInit(ctx, NULL, NULL, NULL, pk) == 1 && EVP_DigestVerify(ctx, sig, 64, (const uint8_t *)msg, n) == 1;
+        openssl_took += EVP_DigestVerifyInit(ctx, NULL, NULL, NULL, pk) == 1 &&
+                        EVP_DigestVerify(ctx, sig, 64, (const uint8_t *)msg, n) == 1;
         EVP_MD_CTX_free(ctx);
         EVP_PKEY_free(pk);
         assert_int_equal(ed25519_verify(key, msg, n, sig), XE_AUTH);
@@ -225,9 +242,12 @@ static void check_vectors(const char *path, const char *fixed_msg)
     for (size_t i = 0; i < json_len(list); i++) {
         const json_t *v = json_at(list, i), *want = json_get(v, "valid_strict");
         uint8_t key[64], sig[128], msg[4096];
-        if (!want || hex_field(v, "public_key_hex", key, sizeof key) != 32 || hex_field(v, "signature_hex", sig, sizeof sig) != 64) continue;
+        if (!want || hex_field(v, "public_key_hex", key, sizeof key) != 32 ||
+            hex_field(v, "signature_hex", sig, sizeof sig) != 64)
+            continue;
         size_t m = hex_field(v, "message_hex", msg, sizeof msg);
-        xerr_t err = m == SIZE_MAX ? ed25519_verify(key, fixed_msg, strlen(fixed_msg), sig) : ed25519_verify(key, msg, m, sig);
+        xerr_t err =
+            m == SIZE_MAX ? ed25519_verify(key, fixed_msg, strlen(fixed_msg), sig) : ed25519_verify(key, msg, m, sig);
         if ((err == XE_OK) != json_bool(want)) fail_msg("%s: vector %zu: %s", path, i, xerr_name(err));
         checked++;
     }
@@ -255,7 +275,8 @@ static void test_uuid(void **state)
     for (int i = 0; i < 64; i++) {
         uuid4(seen[i]);
         assert_int_equal(strlen(seen[i]), 36);
-        assert_true(seen[i][14] == '4' && strchr("89ab", seen[i][19]) && seen[i][8] == '-' && seen[i][13] == '-' && seen[i][18] == '-' && seen[i][23] == '-');
+        assert_true(seen[i][14] == '4' && strchr("89ab", seen[i][19]) && seen[i][8] == '-' && seen[i][13] == '-' &&
+                    seen[i][18] == '-' && seen[i][23] == '-');
         for (int k = 0; k < i; k++) assert_string_not_equal(seen[i], seen[k]);
     }
     uuid7_from(0x0123456789ab, 42, 7, a);
@@ -278,7 +299,14 @@ static void test_uuid(void **state)
 /* The reference vectors of SipHash-2-4: key 00..0f, input 00..n-1. */
 static void test_siphash(void **state)
 {
-    static const struct { size_t n; uint64_t want; } rows[] = {{0, UINT64_C(0x726fdb47dd0e0e31)}, {1, UINT64_C(0x74f839c593dc67fd)}, {7, UINT64_C(0xab0200f58b01d137)}, {8, UINT64_C(0x93f5f5799a932462)}, {15, UINT64_C(0xa129ca6149be45e5)}};
+    static const struct {
+        size_t n;
+        uint64_t want;
+    } rows[] = {{0, UINT64_C(0x726fdb47dd0e0e31)},
+                {1, UINT64_C(0x74f839c593dc67fd)},
+                {7, UINT64_C(0xab0200f58b01d137)},
+                {8, UINT64_C(0x93f5f5799a932462)},
+                {15, UINT64_C(0xa129ca6149be45e5)}};
     const uint64_t key[2] = {UINT64_C(0x0706050403020100), UINT64_C(0x0f0e0d0c0b0a0908)};
     uint8_t in[16];
     for (unsigned i = 0; i < 16; i++) in[i] = (uint8_t)i;
@@ -309,7 +337,8 @@ static double ns_each(void (*fn)(void), int rounds)
 static void one_mac(void)
 {
     static uint8_t out[32];
-    hmac_sha256(SPAN_LIT("a secret of forty-eight bytes, or thereabouts.."), SPAN_LIT("eyJhbGciOiJIUzI1NiIsImtpZCI6ImsxIn0.eyJzdWIiOiJTbzExMTExMTExMTExMTExMTExMTExMTEifQ"), out);
+    hmac_sha256(SPAN_LIT("a secret of forty-eight bytes, or thereabouts.."),
+                SPAN_LIT("eyJhbGciOiJIUzI1NiIsImtpZCI6ImsxIn0.eyJzdWIiOiJTbzExMTExMTExMTExMTExMTExMTExMTEifQ"), out);
 }
 
 static void one_uuid(void)
@@ -329,10 +358,19 @@ static void test_cost(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sha256), cmocka_unit_test(test_hmac), cmocka_unit_test(test_hashing_in_threads), cmocka_unit_test(test_ct_equal),
-        cmocka_unit_test(test_ed25519_rfc8032), cmocka_unit_test(test_keys_nobody_owns), cmocka_unit_test(test_forgery_for_small_order_keys),
-        cmocka_unit_test(test_vectors_ed25519), cmocka_unit_test(test_vectors_malleability), cmocka_unit_test(test_uuid),
-        cmocka_unit_test(test_siphash), cmocka_unit_test(test_random), cmocka_unit_test(test_cost),
+        cmocka_unit_test(test_sha256),
+        cmocka_unit_test(test_hmac),
+        cmocka_unit_test(test_hashing_in_threads),
+        cmocka_unit_test(test_ct_equal),
+        cmocka_unit_test(test_ed25519_rfc8032),
+        cmocka_unit_test(test_keys_nobody_owns),
+        cmocka_unit_test(test_forgery_for_small_order_keys),
+        cmocka_unit_test(test_vectors_ed25519),
+        cmocka_unit_test(test_vectors_malleability),
+        cmocka_unit_test(test_uuid),
+        cmocka_unit_test(test_siphash),
+        cmocka_unit_test(test_random),
+        cmocka_unit_test(test_cost),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,9 +1,10 @@
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
-#include <cmocka.h>
+
 #include <arpa/inet.h>
+#include <cmocka.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
@@ -51,10 +52,13 @@ static pair_t make_cert(const char *name, const char *san, const pair_t *signer,
     X509_gmtime_adj(X509_getm_notBefore(p.cert), from);
     X509_gmtime_adj(X509_getm_notAfter(p.cert), until);
     X509_set_pubkey(p.cert, p.key);
-    X509_NAME_add_entry_by_txt(X509_get_subject_name(p.cert), "CN", MBSTRING_ASC, (const unsigned char *)name, -1, -1, 0);
+    X509_NAME_add_entry_by_txt(X509_get_subject_name(p.cert), "CN", MBSTRING_ASC, (const unsigned char *)name, -1, -1,
+                               0);
     X509_set_issuer_name(p.cert, X509_get_subject_name(signer ? signer->cert : p.cert));
-    if (san) add_ext(p.cert, signer ? signer->cert : p.cert, NID_subject_alt_name, san);
-    else add_ext(p.cert, p.cert, NID_basic_constraints, "critical,CA:TRUE");
+    if (san)
+        add_ext(p.cert, signer ? signer->cert : p.cert, NID_subject_alt_name, san);
+    else
+        add_ext(p.cert, p.cert, NID_basic_constraints, "critical,CA:TRUE");
     assert_true(X509_sign(p.cert, signer ? signer->key : p.key, EVP_sha256()) > 0);
     return p;
 }
@@ -126,7 +130,9 @@ static bool answer(peer_t *p, const char *req)
         return put(p, head) && put(p, req);
     }
     if (IS("/chunked")) {
-        const char *parts = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4;x=y\r\nwiki\r\n005\r\npedia\r\nE\r\n in\r\n\r\nchunks.\r\n0\r\nTrailer: x\r\n\r\n";
+        const char *parts =
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4;x=y\r\nwiki\r\n005\r\npedia\r\nE\r\n "
+            "in\r\n\r\nchunks.\r\n0\r\nTrailer: x\r\n\r\n";
         for (const char *c = parts; *c; c++)
             if (!put_bytes(p, c, 1)) return false;
         return true;
@@ -145,7 +151,8 @@ static bool answer(peer_t *p, const char *req)
     }
     if (IS("/limited")) return put(p, "HTTP/1.1 429 Too Many\r\nRetry-After: 7\r\nContent-Length: 2\r\n\r\nno");
     if (IS("/none")) return put(p, "HTTP/1.1 204 No Content\r\n\r\n");
-    if (IS("/interim")) return put(p, "HTTP/1.1 103 Early\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n!");
+    if (IS("/interim"))
+        return put(p, "HTTP/1.1 103 Early\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n!");
     if (IS("/close")) return put(p, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 3\r\n\r\nbye") && false;
     if (IS("/to-end")) return put(p, "HTTP/1.0 200 OK\r\n\r\nuntil the end") && false;
     if (IS("/cut")) return put(p, "HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nshort") && false;
@@ -155,7 +162,8 @@ static bool answer(peer_t *p, const char *req)
         return false; /* says keep-alive and closes */
     }
     if (IS("/garbage")) return put(p, "SSH-2.0-x\r\n\r\n");
-    if (IS("/both-lengths")) return put(p, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n");
+    if (IS("/both-lengths"))
+        return put(p, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n");
     if (IS("/two-lengths")) return put(p, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd");
     if (IS("/huge")) return put(p, "HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\nx");
     if (IS("/huge-chunks")) {
@@ -353,11 +361,28 @@ static void one(env_t *e, result_t *r, const server_t *s, const char *path)
 
 static void test_answers(void **state)
 {
-    static const struct { const char *path; xerr_t err; int status; const char *body; } rows[] = {
-        {"/hello", XE_OK, 200, "hello"}, {"/chunked", XE_OK, 200, "wikipedia in\r\n\r\nchunks."}, {"/limited", XE_OK, 429, "no"}, {"/none", XE_OK, 204, ""},
-        {"/interim", XE_OK, 200, "!"}, {"/close", XE_OK, 200, "bye"}, {"/to-end", XE_OK, 200, "until the end"}, {"/nope", XE_OK, 404, ""},
-        {"/cut", XE_CLOSED, 0, ""}, {"/vanish", XE_CLOSED, 0, ""}, {"/garbage", XE_BAD_INPUT, 0, ""}, {"/both-lengths", XE_BAD_INPUT, 0, ""},
-        {"/two-lengths", XE_BAD_INPUT, 0, ""}, {"/huge", XE_TOO_BIG, 0, ""}, {"/huge-chunks", XE_TOO_BIG, 0, ""}, {"/endless-head", XE_BAD_INPUT, 0, ""},
+    static const struct {
+        const char *path;
+        xerr_t err;
+        int status;
+        const char *body;
+    } rows[] = {
+        {"/hello", XE_OK, 200, "hello"},
+        {"/chunked", XE_OK, 200, "wikipedia in\r\n\r\nchunks."},
+        {"/limited", XE_OK, 429, "no"},
+        {"/none", XE_OK, 204, ""},
+        {"/interim", XE_OK, 200, "!"},
+        {"/close", XE_OK, 200, "bye"},
+        {"/to-end", XE_OK, 200, "until the end"},
+        {"/nope", XE_OK, 404, ""},
+        {"/cut", XE_CLOSED, 0, ""},
+        {"/vanish", XE_CLOSED, 0, ""},
+        {"/garbage", XE_BAD_INPUT, 0, ""},
+        {"/both-lengths", XE_BAD_INPUT, 0, ""},
+        {"/two-lengths", XE_BAD_INPUT, 0, ""},
+        {"/huge", XE_TOO_BIG, 0, ""},
+        {"/huge-chunks", XE_TOO_BIG, 0, ""},
+        {"/endless-head", XE_BAD_INPUT, 0, ""},
     };
     env_t e;
     result_t r;
@@ -385,13 +410,20 @@ static void test_request_text(void **state)
     result_t r = {0};
     server_t *s = server_start(NULL, 0);
     open_env(&e, 1, 4);
-    httpc_req_t q = {.method = "POST", .url = at("http", "127.0.0.1", s, "/echo"), .content_type = "application/json", .body = SPAN_LIT("{\"id\":1}"),
-                     .header = "X-Key: abc", .timeout_ms = 2000};
+    httpc_req_t q = {.method = "POST",
+                     .url = at("http", "127.0.0.1", s, "/echo"),
+                     .content_type = "application/json",
+                     .body = SPAN_LIT("{\"id\":1}"),
+                     .header = "X-Key: abc",
+                     .timeout_ms = 2000};
     httpc_call(e.c, &q, on_answer, &r);
     wait_for(&e, &r);
     char want[512];
-    snprintf(want, sizeof want, "POST /echo HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nUser-Agent: xorj\r\nAccept: */*\r\nAccept-Encoding: identity\r\n"
-             "X-Key: abc\r\nContent-Type: application/json\r\nContent-Length: 8\r\n\r\n{\"id\":1}", s->port);
+    snprintf(
+        want, sizeof want,
+        "POST /echo HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nUser-Agent: xorj\r\nAccept: */*\r\nAccept-Encoding: identity\r\n"
+        "X-Key: abc\r\nContent-Type: application/json\r\nContent-Length: 8\r\n\r\n{\"id\":1}",
+        s->port);
     assert_string_equal(r.body, want);
     call_url(&e, &r, at("http", "127.0.0.1", s, "/hello"), "HEAD", 2000);
     wait_for(&e, &r);
@@ -458,7 +490,8 @@ static void test_queue_and_bounds(void **state)
     result_t r[8];
     server_t *s = server_start(NULL, 0);
     open_env(&e, 2, 3);
-    for (int i = 0; i < 8; i++) call_url(&e, &r[i], at("http", "127.0.0.1", s, i < 2 ? "/slow" : "/hello"), "GET", i < 2 ? 150 : 2000);
+    for (int i = 0; i < 8; i++)
+        call_url(&e, &r[i], at("http", "127.0.0.1", s, i < 2 ? "/slow" : "/hello"), "GET", i < 2 ? 150 : 2000);
     for (int i = 0; i < 8; i++) wait_for(&e, &r[i]);
     assert_int_equal(r[0].err, XE_TIMEOUT);
     assert_int_equal(r[1].err, XE_TIMEOUT);
@@ -470,7 +503,17 @@ static void test_queue_and_bounds(void **state)
 
 static void test_refusals_come_from_the_loop(void **state)
 {
-    static const char *const urls[] = {"ftp://x/", "http://", "http://a b/", "http://u:p@127.0.0.1/", "http://127.0.0.1:0/", "http://127.0.0.1:99999/", "http://[::1/", "http://x/\r\nHost: y", "", "http://a:b/", "https://[1.2.3.4]x/"};
+    static const char *const urls[] = {"ftp://x/",
+                                       "http://",
+                                       "http://a b/",
+                                       "http://u:p@127.0.0.1/",
+                                       "http://127.0.0.1:0/",
+                                       "http://127.0.0.1:99999/",
+                                       "http://[::1/",
+                                       "http://x/\r\nHost: y",
+                                       "",
+                                       "http://a:b/",
+                                       "https://[1.2.3.4]x/"};
     env_t e;
     result_t r;
     open_env(&e, 2, 4);
@@ -528,8 +571,10 @@ static void tls_case(const pair_t *cert, int version, const char *host, xerr_t w
     call_url(&e, &r, at("https", host, s, "/hello"), "GET", 3000);
     wait_for(&e, &r);
     assert_int_equal(r.err, want);
-    if (!want) assert_string_equal(r.body, "hello");
-    else assert_int_equal(s->requests, 0); /* not a byte of the request went out */
+    if (!want)
+        assert_string_equal(r.body, "hello");
+    else
+        assert_int_equal(s->requests, 0); /* not a byte of the request went out */
     ctr_t *refused = metrics_ctr(e.m, "xorj_httpc_tls_failures_total", NULL, "");
     assert_true(want ? refused->v > 0 : refused->v == 0);
     close_env(&e);
@@ -540,9 +585,12 @@ static void test_tls(void **state)
 {
     long day = 86400;
     pair_t other_ca = make_cert("Other", NULL, NULL, -day, day);
-    pair_t good = make_cert("x", "IP:127.0.0.1,DNS:localhost", &ca, -day, day), wrong = make_cert("localhost", "DNS:other.example,IP:127.0.0.2", &ca, -day, day);
-    pair_t old = make_cert("x", "IP:127.0.0.1,DNS:localhost", &ca, -2 * day, -day), early = make_cert("x", "IP:127.0.0.1", &ca, day, 2 * day);
-    pair_t self = make_cert("x", "IP:127.0.0.1", NULL, -day, day), foreign = make_cert("x", "IP:127.0.0.1", &other_ca, -day, day);
+    pair_t good = make_cert("x", "IP:127.0.0.1,DNS:localhost", &ca, -day, day),
+           wrong = make_cert("localhost", "DNS:other.example,IP:127.0.0.2", &ca, -day, day);
+    pair_t old = make_cert("x", "IP:127.0.0.1,DNS:localhost", &ca, -2 * day, -day),
+           early = make_cert("x", "IP:127.0.0.1", &ca, day, 2 * day);
+    pair_t self = make_cert("x", "IP:127.0.0.1", NULL, -day, day),
+           foreign = make_cert("x", "IP:127.0.0.1", &other_ca, -day, day);
     tls_case(&good, 0, "127.0.0.1", XE_OK);
     tls_case(&good, 0, "localhost", XE_OK);
     tls_case(&good, TLS1_2_VERSION, "127.0.0.1", XE_OK);
@@ -582,7 +630,8 @@ static void test_tls_keep_alive_and_bodies(void **state)
 /* The answer does not depend on where the bytes were cut. */
 static void test_answer_parser_cuts(void **state)
 {
-    static const char text[] = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nRetry-After: 3\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nA\r\n0123456789\r\n0\r\nT: x\r\n\r\n";
+    static const char text[] = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nRetry-After: 3\r\nTransfer-Encoding: "
+                               "chunked\r\n\r\n3\r\nabc\r\nA\r\n0123456789\r\n0\r\nT: x\r\n\r\n";
     for (size_t cut = 1; cut < sizeof text - 1; cut++) {
         answer_t a;
         size_t used, done = 0;
@@ -604,12 +653,27 @@ static void test_answer_parser_cuts(void **state)
 static void test_answer_parser_refuses(void **state)
 {
     static const char *const bad[] = {
-        "HTTP/2 200\r\n\r\n", "HTTP/1.1 2x0 OK\r\n\r\n", "HTTP/1.1  200\r\n\r\n", "HTTP/1.1 200OK\r\n\r\n", "HTTP/1.1 099 x\r\n\r\n", "HTTP/1.1 101 x\r\n\r\n",
-        "HTTP/1.1 200 OK\r\n: x\r\n\r\n", "HTTP/1.1 200 OK\r\nNo colon\r\n\r\n", "HTTP/1.1 200 OK\r\nA : b\r\n\r\n", "HTTP/1.1 200 OK\r\n A: b\r\n\r\n",
-        "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 1, 1\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length:\r\n\r\n",
-        "HTTP/1.1 200 OK\r\nContent-Length: 0x1\r\n\r\n", "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n",
-        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nabc\r\n",
-        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1000000000000000\r\n", "HTTP/1.1 200 OK\r\nA: b\rc\r\n\r\n",
+        "HTTP/2 200\r\n\r\n",
+        "HTTP/1.1 2x0 OK\r\n\r\n",
+        "HTTP/1.1  200\r\n\r\n",
+        "HTTP/1.1 200OK\r\n\r\n",
+        "HTTP/1.1 099 x\r\n\r\n",
+        "HTTP/1.1 101 x\r\n\r\n",
+        "HTTP/1.1 200 OK\r\n: x\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nNo colon\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nA : b\r\n\r\n",
+        "HTTP/1.1 200 OK\r\n A: b\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 1, 1\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length:\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 0x1\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nabc\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1000000000000000\r\n",
+        "HTTP/1.1 200 OK\r\nA: b\rc\r\n\r\n",
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         answer_t a;
@@ -624,11 +688,16 @@ static void test_answer_parser_refuses(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_answer_parser_cuts), cmocka_unit_test(test_answer_parser_refuses),
-        cmocka_unit_test(test_answers),           cmocka_unit_test(test_request_text),
-        cmocka_unit_test(test_keep_alive_and_stale), cmocka_unit_test(test_deadlines),
-        cmocka_unit_test(test_queue_and_bounds),  cmocka_unit_test(test_refusals_come_from_the_loop),
-        cmocka_unit_test(test_free_ends_what_is_pending), cmocka_unit_test(test_tls),
+        cmocka_unit_test(test_answer_parser_cuts),
+        cmocka_unit_test(test_answer_parser_refuses),
+        cmocka_unit_test(test_answers),
+        cmocka_unit_test(test_request_text),
+        cmocka_unit_test(test_keep_alive_and_stale),
+        cmocka_unit_test(test_deadlines),
+        cmocka_unit_test(test_queue_and_bounds),
+        cmocka_unit_test(test_refusals_come_from_the_loop),
+        cmocka_unit_test(test_free_ends_what_is_pending),
+        cmocka_unit_test(test_tls),
         cmocka_unit_test(test_tls_keep_alive_and_bodies),
     };
     signal(SIGPIPE, SIG_IGN);

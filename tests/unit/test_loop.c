@@ -1,7 +1,8 @@
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 #include <pthread.h>
 #include <signal.h>
@@ -255,7 +256,8 @@ static void test_slow_work_is_counted(void **state)
 static void test_gauges(void **state)
 {
     env_t *e = *state;
-    gauge_t *fds = metrics_gauge(e->m, "process_open_fds", NULL, ""), *timers = metrics_gauge(e->m, "xorj_loop_timers", NULL, "");
+    gauge_t *fds = metrics_gauge(e->m, "process_open_fds", NULL, ""),
+            *timers = metrics_gauge(e->m, "xorj_loop_timers", NULL, "");
     int64_t t0 = mono_ns();
     while (fds->v <= 0 && mono_ns() - t0 < 2000000000) turn(e, 50);
     assert_true(fds->v >= 5 && fds->v < 200);

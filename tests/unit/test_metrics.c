@@ -1,10 +1,11 @@
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
+
 #include <cmocka.h>
-#include <math.h>
 #include <fcntl.h>
+#include <math.h>
 #include <poll.h>
 #include <string.h>
 #include <unistd.h>
@@ -33,12 +34,15 @@ static void test_text(void **state)
     for (size_t i = 0; i < sizeof seen / sizeof *seen; i++) hist_add(h, seen[i]);
     hist_add(plain, 5);
     metrics_write(m, &b);
-    assert_string_equal(b.p, "# HELP a_total First\\nline \\\\ two.\n# TYPE a_total counter\na_total{x=\"1\"} 1\na_total{x=\"2\"} 12345678901\n"
-                             "# HELP h_seconds H.\n# TYPE h_seconds histogram\n"
-                             "h_seconds_bucket{r=\"/x\",le=\"0.1\"} 2\nh_seconds_bucket{r=\"/x\",le=\"1\"} 3\nh_seconds_bucket{r=\"/x\",le=\"10\"} 4\nh_seconds_bucket{r=\"/x\",le=\"+Inf\"} 6\n"
-                             "h_seconds_sum{r=\"/x\"} 1000000021.65\nh_seconds_count{r=\"/x\"} 6\n"
-                             "# HELP g G.\n# TYPE g gauge\ng 0.1\n"
-                             "# HELP p P.\n# TYPE p histogram\np_bucket{le=\"0.1\"} 0\np_bucket{le=\"+Inf\"} 1\np_sum 5\np_count 1\n");
+    assert_string_equal(
+        b.p, "# HELP a_total First\\nline \\\\ two.\n# TYPE a_total counter\na_total{x=\"1\"} 1\na_total{x=\"2\"} "
+             "12345678901\n"
+             "# HELP h_seconds H.\n# TYPE h_seconds histogram\n"
+             "h_seconds_bucket{r=\"/x\",le=\"0.1\"} 2\nh_seconds_bucket{r=\"/x\",le=\"1\"} "
+             "3\nh_seconds_bucket{r=\"/x\",le=\"10\"} 4\nh_seconds_bucket{r=\"/x\",le=\"+Inf\"} 6\n"
+             "h_seconds_sum{r=\"/x\"} 1000000021.65\nh_seconds_count{r=\"/x\"} 6\n"
+             "# HELP g G.\n# TYPE g gauge\ng 0.1\n"
+             "# HELP p P.\n# TYPE p histogram\np_bucket{le=\"0.1\"} 0\np_bucket{le=\"+Inf\"} 1\np_sum 5\np_count 1\n");
     gauge_set(g, -INFINITY);
     buf_reset(&b);
     metrics_write(m, &b);
@@ -105,7 +109,8 @@ static void test_log_lines(void **state)
     assert_true(n <= 4096 && text[n - 1] == '\n' && strchr(text, '\n') == text + n - 1);
     /* A full pipe loses lines, says so, and never blocks. */
     uint64_t before = log_dropped();
-    for (int i = 0; i < 3000; i++) log_warn("a", "-", "filling the pipe %s", "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx");
+    for (int i = 0; i < 3000; i++)
+        log_warn("a", "-", "filling the pipe %s", "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx");
     assert_true(log_dropped() > before);
     drain(p[0], text, sizeof text);
     log_info("a", "-", "after");
@@ -122,6 +127,7 @@ static void test_log_lines(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_text), cmocka_unit_test(test_quantiles), cmocka_unit_test(test_log_lines)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_text), cmocka_unit_test(test_quantiles),
+                                       cmocka_unit_test(test_log_lines)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
