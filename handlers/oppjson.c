@@ -6,15 +6,11 @@
 
 static void put_fees(jw_t *w, const opp_row_t *o)
 {
-    jw_key(w, "fees");
-    jw_obj(w);
-    put_decimal(w, "cex", o->fee_cex);
-    put_decimal(w, "dex", o->fee_dex);
-    put_decimal(w, "network", o->fee_network);
+    put_decimal(w, "fee_cex", o->fee_cex);
+    put_decimal(w, "fee_dex", o->fee_dex);
+    put_decimal(w, "fee_network", o->fee_network);
     put_decimal(w, "slippage", o->slippage);
-    put_decimal(w, "total", o->fee_total);
-    put_str(w, "currency", "USD");
-    jw_end(w);
+    put_decimal(w, "fee_total", o->fee_total);
 }
 
 static void put_stages(jw_t *w, const opp_row_t *o)
