@@ -50,26 +50,46 @@ static bool sequence_ok(vp_t *p)
     return false;
 }
 
-/* One row of updates: {"side":"bid","event_time":"..","price_level":"..","new_quantity":".."} in any order. */
-static bool level_row(vp_t *p)
+typedef struct { span_t side, px, qty; } row_t;
+
+/* The spelling in use for years; false with nothing taken when it is another. */
+static bool usual_row(scan_t *s, row_t *r)
+{
+    span_t when;
+    const char *from = s->p;
+    bool ok = SCAN_LIT(s, "{\"side\":\"") && scan_body(s, &r->side) && SCAN_LIT(s, ",\"event_time\":\"") && scan_body(s, &when) &&
+              SCAN_LIT(s, ",\"price_level\":\"") && scan_body(s, &r->px) && SCAN_LIT(s, ",\"new_quantity\":\"") &&
+              scan_body(s, &r->qty) && SCAN_LIT(s, "}");
+    if (!ok) s->p = from;
+    return ok;
+}
+
+/* Members in any order, others among them. */
+static bool any_row(vp_t *p, row_t *r)
 {
     scan_t *s = &p->s;
-    span_t key, side = {NULL, 0}, px = {NULL, 0}, qty = {NULL, 0}, other;
+    span_t key, other;
     uint32_t seen = 0;
-    bool first = true, ok = true;
-    if (!scan_take(s, '{')) return false;
+    bool first = true, ok = scan_take(s, '{');
     while (ok && scan_more(s, '}', &first)) {
         if (!scan_key(s, &key)) return false;
-        if (span_eq(key, SPAN_LIT("side"))) ok = vp_once(p, &seen, R_SIDE) && scan_str(s, &side);
-        else if (span_eq(key, SPAN_LIT("price_level"))) ok = vp_once(p, &seen, R_PX) && scan_str(s, &px);
-        else if (span_eq(key, SPAN_LIT("new_quantity"))) ok = vp_once(p, &seen, R_QTY) && scan_str(s, &qty);
+        if (span_eq(key, SPAN_LIT("side"))) ok = vp_once(p, &seen, R_SIDE) && scan_str(s, &r->side);
+        else if (span_eq(key, SPAN_LIT("price_level"))) ok = vp_once(p, &seen, R_PX) && scan_str(s, &r->px);
+        else if (span_eq(key, SPAN_LIT("new_quantity"))) ok = vp_once(p, &seen, R_QTY) && scan_str(s, &r->qty);
         else if (scan_peek(s) == '"') ok = scan_str(s, &other);
         else ok = scan_skip(s, ROW_EXTRA_MAX);
     }
-    if (!ok || s->err || seen != R_ALL) return false;
-    bool bid = span_eq(side, SPAN_LIT("bid"));
-    if (!bid && !span_eq(side, SPAN_LIT("offer"))) return false;
-    return vp_level(p, bid ? SIDE_BID : SIDE_ASK, px, qty);
+    return ok && !s->err && seen == R_ALL;
+}
+
+static bool level_row(vp_t *p)
+{
+    row_t r = {0};
+    scan_peek(&p->s);
+    if (!usual_row(&p->s, &r) && (p->s.err || !any_row(p, &r))) return false;
+    bool bid = span_eq(r.side, SPAN_LIT("bid"));
+    if (!bid && !span_eq(r.side, SPAN_LIT("offer"))) return false;
+    return vp_level(p, bid ? SIDE_BID : SIDE_ASK, r.px, r.qty);
 }
 
 /* The event's market and kind are known: open its book, or say that its rows are of no interest. */

@@ -100,9 +100,8 @@ static bool str_slow(scan_t *s, const char *from, const char *p, span_t *out)
     return scan_fail(s, stop < s->end ? XE_TOO_BIG : XE_BAD_INPUT);
 }
 
-bool scan_str(scan_t *s, span_t *out)
+bool scan_body(scan_t *s, span_t *out)
 {
-    if (!scan_take(s, '"')) return false;
     const char *p = s->p, *stop = s->end - p > 64 ? p + 64 : s->end;
     while (p < stop && str_class[(uint8_t)*p] == 0) p++;
     if (p < stop && *p == '"') {
@@ -112,6 +111,8 @@ bool scan_str(scan_t *s, span_t *out)
     }
     return str_slow(s, s->p, p, out);
 }
+
+bool scan_str(scan_t *s, span_t *out) { return scan_take(s, '"') && scan_body(s, out); }
 
 bool scan_key(scan_t *s, span_t *out) { return scan_str(s, out) && scan_take(s, ':'); }
 

@@ -35,6 +35,15 @@ char scan_peek(scan_t *s);             /* first byte after blanks, not taken; 0 
 bool scan_take(scan_t *s, char c);     /* blanks, then exactly c */
 bool scan_str(scan_t *s, span_t *out); /* the text between the quotes */
 bool scan_key(scan_t *s, span_t *out); /* a string and its colon */
+/* For rows that nearly always look the same: exactly these bytes next, or nothing is taken and there is no fault. */
+static inline bool scan_lit(scan_t *s, const char *lit, size_t n)
+{
+    if ((size_t)(s->end - s->p) < n || memcmp(s->p, lit, n) != 0) return false;
+    s->p += n;
+    return true;
+}
+#define SCAN_LIT(s, lit) scan_lit(s, lit, sizeof(lit) - 1)
+bool scan_body(scan_t *s, span_t *out); /* a string whose opening quote was taken */
 bool scan_u64(scan_t *s, uint64_t *out); /* XE_BAD_INPUT: not a plain non-negative integer; XE_RANGE: too big */
 bool scan_done(scan_t *s);             /* only blanks are left */
 
