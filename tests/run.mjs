@@ -15,7 +15,7 @@ const ONLY = process.env.ONLY || ''
 
 // Wire files mostly wait, so two share the cores; replay and chaos measure time and run alone.
 const SUITES = {
-  unit: { side: 2, limit: 180 },
+  unit: { side: 2, limit: 120 },
   wire: { side: 2, limit: 240 },
   replay: { side: 1, limit: 240 },
   chaos: { side: 1, limit: 300 + 4 * Number(process.env.SECONDS || 0) },
@@ -55,7 +55,8 @@ function cmockaReader(res) {
       }
     },
     end(code) {
-      for (; seen < planned; seen++) res.tests.push({ ok: false, name: 'a planned test did not report', error: res.tail.join('\n') })
+      for (let first = true; seen < planned; seen++, first = false)
+        res.tests.push({ ok: false, name: 'a planned test did not report', error: first ? res.tail.join('\n') : '' })
       if (code !== 0 && res.tests.every((t) => t.ok)) res.tests.push({ ok: false, name: `ended with ${code}`, error: res.tail.join('\n') })
     },
   }
@@ -134,8 +135,8 @@ function report(res) {
   const more = skipped.length ? `, ${skipped.length} skipped` : ''
   console.log(`  ${failed.length ? 'FAIL' : 'ok  '} ${name} ${passed} of ${res.tests.length - skipped.length}${more}  ${(res.ms / 1000).toFixed(1)} s`)
   for (const t of failed) {
-    const head = String(t.error ?? '').trimEnd().split('\n').slice(0, 14).map((l) => `         ${l}`).join('\n')
-    console.log(`       ${t.name}\n${head}`)
+    const head = String(t.error ?? '').trimEnd().split('\n').slice(0, 14).map((l) => `\n         ${l}`).join('')
+    console.log(`       ${t.name}${head.trim() ? head : ''}`)
     failures.push(`${res.job.suite}/${res.job.name}: ${t.name}`)
   }
 }
