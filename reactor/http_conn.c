@@ -221,7 +221,7 @@ void conn_dirty(conn_t *c)
     if (h->dirty_last) h->dirty_last->dirty_next = c;
     else h->dirty = c;
     h->dirty_last = c;
-    loop_wake(h->l);
+    wake_after(h->l, h->flush_turn);
 }
 
 static void add_resume(conn_t *c)
@@ -230,7 +230,7 @@ static void add_resume(conn_t *c)
     c->resume = true;
     c->resume_next = c->h->resume;
     c->h->resume = c;
-    loop_wake(c->h->l);
+    wake_after(c->h->l, c->h->flush_turn);
 }
 
 static void say_continue(conn_t *c, req_t *r)
@@ -600,6 +600,7 @@ static void resume_all(http_t *h)
 
 void http_flush(http_t *h)
 {
+    h->flush_turn = loop_now_ns(h->l);
     resume_all(h);
     while (h->dirty) {
         conn_t *c = h->dirty;

@@ -175,6 +175,7 @@ struct http {
     unsigned n_req_lists;
     ltimer_t *tick;
     conn_t *dirty, *dirty_last, *resume;
+    int64_t flush_turn;
     req_t *done, *free_reqs;
     unsigned n_free_reqs;
     chunk_pool_t chunks;
@@ -190,6 +191,13 @@ struct http {
     ctr_t *c_paused, *c_refused, *c_accepted, *c_timeouts, *c_lost, *c_unsent;
     metrics_t *m;
 };
+
+/* Work found before this turn's flush is done by it. What comes later must not wait for the next event: the time of the
+ * turn, taken when the flush began, tells the two apart. */
+static inline void wake_after(loop_t *l, int64_t flush_turn)
+{
+    if (flush_turn == loop_now_ns(l)) loop_wake(l);
+}
 
 /* ---- http_conn.c -------------------------------------------------------------------------------------------------- */
 

@@ -129,7 +129,7 @@ void req_finish(req_t *r)
     r->conn = NULL;
     r->next = r->h->done;
     r->h->done = r;
-    loop_wake(r->h->l);
+    wake_after(r->h->l, r->h->flush_turn);
 }
 
 void req_release_done(http_t *h)

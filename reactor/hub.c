@@ -166,7 +166,7 @@ static void ring_put(hub_t *h, frame_t *f)
     h->ring_bytes += f->n;
     while (h->head - h->tail > RING_FRAMES - 1 || (h->ring_bytes > h->conf.ring_bytes && h->head - h->tail > 1)) ring_shift(h);
     if (!h->behind_ns) h->behind_ns = mono_ns();
-    loop_wake(h->l);
+    wake_after(h->l, h->flush_turn);
 }
 
 /* For one principal: straight to its own sockets, found by key, without a look at anybody else's. */
@@ -299,6 +299,7 @@ static void write_slice(hub_t *h)
 
 void hub_flush(hub_t *h)
 {
+    h->flush_turn = loop_now_ns(h->l);
     write_active(h);
     write_slice(h);
     report_closed(h);

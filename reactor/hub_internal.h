@@ -77,6 +77,7 @@ struct hub {
     unsigned n_subs;
     ws_t *active, *closed_first, *closed_last;
     bool shut;
+    int64_t flush_turn;
     int64_t behind_ns; /* when the oldest publication not yet given to all was made; 0: none */
     dl_list_t pings;
     ltimer_t *tick;

@@ -108,7 +108,7 @@ static void detach(ws_t *ws, unsigned report)
     if (h->closed_last) h->closed_last->closed_next = ws;
     else h->closed_first = ws;
     h->closed_last = ws;
-    loop_wake(h->l);
+    wake_after(h->l, h->flush_turn);
 }
 
 /* send 1005: a close frame without a body. */
@@ -245,7 +245,7 @@ void ws_activate(ws_t *ws)
     ws->active = true;
     ws->active_next = h->active;
     h->active = ws;
-    loop_wake(h->l);
+    wake_after(h->l, h->flush_turn);
 }
 
 static void push_new(ws_t *ws, uint8_t op, span_t body)
