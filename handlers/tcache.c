@@ -4,7 +4,7 @@
 
 #include "base/crypto.h"
 
-enum { WAYS = 4, TOKEN_MAX = 1024 };
+enum { WAYS = 4, TOKEN_MIN = 64, TOKEN_MAX = 1024, MAC_TEXT = 43 };
 
 typedef struct {
     uint64_t hash;
@@ -44,13 +44,26 @@ void tcache_free(tcache_t *t)
     free(t);
 }
 
+/* The MAC at the end of a token is as good as random, so it alone is the key of the table. */
+static uint64_t hash_of(const tcache_t *t, span_t token)
+{
+    return siphash(t->sip, token.p + token.n - MAC_TEXT, MAC_TEXT);
+}
+
+/* What is secret is the MAC: that part is compared in constant time, the rest any caller may read for himself. */
+static bool same(const slot_t *s, span_t token)
+{
+    size_t open = token.n - MAC_TEXT;
+    return ct_equal(s->token + open, token.p + open, MAC_TEXT) && memcmp(s->token, token.p, open) == 0;
+}
+
 const principal_t *tcache_get(tcache_t *t, span_t token, int64_t now_s)
 {
-    if (!token.n || token.n > TOKEN_MAX) return NULL;
-    uint64_t hash = siphash(t->sip, token.p, token.n);
+    if (token.n < TOKEN_MIN || token.n > TOKEN_MAX) return NULL;
+    uint64_t hash = hash_of(t, token);
     slot_t *set = &t->slot[(hash & t->mask) * WAYS];
     for (int i = 0; i < WAYS; i++) {
-        if (set[i].hash != hash || set[i].n != token.n || !ct_equal(set[i].token, token.p, token.n)) continue;
+        if (set[i].hash != hash || set[i].n != token.n || !same(&set[i], token)) continue;
         if (set[i].p.c.expires_s <= now_s) return NULL;
         set[i].used_at = ++t->clock;
         return &set[i].p;
@@ -60,8 +73,8 @@ const principal_t *tcache_get(tcache_t *t, span_t token, int64_t now_s)
 
 void tcache_put(tcache_t *t, span_t token, const principal_t *p)
 {
-    if (!token.n || token.n > TOKEN_MAX) return;
-    uint64_t hash = siphash(t->sip, token.p, token.n);
+    if (token.n < TOKEN_MIN || token.n > TOKEN_MAX) return;
+    uint64_t hash = hash_of(t, token);
     slot_t *set = &t->slot[(hash & t->mask) * WAYS], *victim = set;
     for (int i = 0; i < WAYS; i++) {
         if (!set[i].n || (set[i].hash == hash && set[i].n == token.n)) {

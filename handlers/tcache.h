@@ -1,6 +1,6 @@
 /* Tokens that were verified a moment ago, so that a busy caller's HMAC and JSON are not repeated. Four-way sets, fixed
- * memory. A hit compares every byte of the token in constant time and the expiry again; a session's life is asked
- * elsewhere, each time. */
+ * memory. A hit compares every byte of the token, its MAC in constant time, and the expiry again; a session's life is
+ * asked elsewhere, each time. */
 #ifndef XORJ_HANDLERS_TCACHE_H
 #define XORJ_HANDLERS_TCACHE_H
 
@@ -16,6 +16,6 @@ tcache_t *tcache_new(unsigned entries, const uint64_t sip_key[2]); /* rounded up
 void tcache_free(tcache_t *t);
 /* Borrowed until the next tcache_put; NULL when not there or past its expiry. */
 const principal_t *tcache_get(tcache_t *t, span_t token, int64_t now_s);
-void tcache_put(tcache_t *t, span_t token, const principal_t *p); /* tokens over 1 KiB are not kept */
+void tcache_put(tcache_t *t, span_t token, const principal_t *p); /* only tokens of 64 to 1,024 bytes are kept */
 
 #endif

@@ -314,29 +314,36 @@ static void shapes(void **state)
     }
 }
 
+static span_t nth_token(int i, char text[128])
+{
+    snprintf(text, 128, "header.payload-%08d.%043d", i, i * 7919);
+    return span_of(text);
+}
+
 static void cache_keeps_and_forgets(void **state)
 {
     const uint64_t sip[2] = {1, 2};
     tcache_t *t = tcache_new(16, sip);
     principal_t p = {.key = 7};
-    char text[64];
+    char text[128];
+    unsigned kept = 0;
     p.c = wallet_claims();
     p.c.expires_s = NOW + 5;
-    assert_null(tcache_get(t, SPAN_LIT("token"), NOW));
-    tcache_put(t, SPAN_LIT("token"), &p);
-    assert_non_null(tcache_get(t, SPAN_LIT("token"), NOW));
-    assert_null(tcache_get(t, SPAN_LIT("tokem"), NOW));
-    assert_null(tcache_get(t, SPAN_LIT("token"), NOW + 5)); /* expiry is asked again */
-    for (int i = 0; i < 1000; i++) {
-        int n = snprintf(text, sizeof text, "token-%d", i);
-        tcache_put(t, span_make(text, (size_t)n), &p);
-        assert_non_null(tcache_get(t, span_make(text, (size_t)n), NOW));
+    span_t token = nth_token(1, text);
+    assert_null(tcache_get(t, token, NOW));
+    tcache_put(t, token, &p);
+    assert_non_null(tcache_get(t, token, NOW));
+    assert_null(tcache_get(t, token, NOW + 5)); /* expiry is asked again */
+    for (size_t i = 0; i < token.n; i++) {
+        text[i] ^= 1;
+        assert_null(tcache_get(t, token, NOW));
+        text[i] ^= 1;
     }
-    unsigned kept = 0;
     for (int i = 0; i < 1000; i++) {
-        int n = snprintf(text, sizeof text, "token-%d", i);
-        kept += tcache_get(t, span_make(text, (size_t)n), NOW) != NULL;
+        tcache_put(t, nth_token(i, text), &p);
+        assert_non_null(tcache_get(t, nth_token(i, text), NOW));
     }
+    for (int i = 0; i < 1000; i++) kept += tcache_get(t, nth_token(i, text), NOW) != NULL;
     assert_in_range(kept, 1, 16);
     tcache_free(t);
 }
