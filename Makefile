@@ -106,12 +106,18 @@ $(B)/tests/vectors: $(VEC_SRC) tests/vec.h tests/vec_json.h $(VEC_LIB)
 	$(CC) $(CFLAGS_ALL) $(VEC_SRC) -Wl,--start-group $(VEC_LIB) -Wl,--end-group $(LIBS) -o $@
 
 # A unit test is one file with its own main, linked with every layer; LINK="reactor base" narrows it while others change.
-# Files of tests/unit that are no test are fixtures that some of them share.
+# Files of tests/unit that are no test are fixtures that some of them share; they come in an archive, so that a test
+# without them may put its own storage in place of the real one.
 FIXTURES := $(patsubst %.c,$(B)/obj/%.o,$(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c)))
-$(B)/tests/unit/%: tests/unit/%.c $(FIXTURES) $(LIBA)
+FIXTURE_LIB := $(if $(FIXTURES),$(B)/lib/libfixtures.a)
+$(B)/lib/libfixtures.a: $(FIXTURES)
+	@mkdir -p $(@D)
+	@rm -f $@
+	@ar rcs $@ $^
+$(B)/tests/unit/%: tests/unit/%.c $(FIXTURE_LIB) $(LIBA)
 	@mkdir -p $(@D)
 	$(SAY)link $@
-	$(Q)$(CC) $(CFLAGS_ALL) -MMD -MP -MF $@.d $< $(FIXTURES) -Wl,--start-group $(LIBA) -Wl,--end-group $(LIBS) -lcmocka -o $@
+	$(Q)$(CC) $(CFLAGS_ALL) -MMD -MP -MF $@.d $< -Wl,--start-group $(FIXTURE_LIB) $(LIBA) -Wl,--end-group $(LIBS) -lcmocka -o $@
 
 $(B)/bench/load: bench/load.c
 	@mkdir -p $(@D)
