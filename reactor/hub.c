@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "reactor/hub_internal.h"
 #include "reactor/json.h"
@@ -379,6 +380,9 @@ static bool take_over(ws_t *ws, req_t *r)
     ws_accept_text(key, accept);
     int n = snprintf(lines, sizeof lines, "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n", accept);
     ws->conn = r->conn;
+    /* Left alone the kernel would queue megabytes of old news for a slow reader before we noticed. */
+    int room = (int)ws->hub->conf.sub_bytes_max;
+    setsockopt(r->conn ? r->conn->fd : -1, SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
     return req_upgrade(r, (span_t){lines, (size_t)n}, &ws_conn_ops, ws);
 }
 
