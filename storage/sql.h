@@ -22,7 +22,8 @@ enum { SQL_LANE_WRITER = 1, SQL_LANE_SLOW = 2, SQL_LANE_READER = 4, SQL_LANE_HOU
       " version = b.version + EXCLUDED.version, updated_at = now()"                                                        \
       " RETURNING user_vault_address AS w, was_enabled AS was, version AS v"                                               \
       "), head AS MATERIALIZED ("                                                                                          \
-      " SELECT seq, hash FROM audit_head WHERE one AND (SELECT count(*) FROM up) > 0 FOR UPDATE"                           \
+      " SELECT seq, hash, us(now()) AS us, us(now())::text AS us_text FROM audit_head"                                       \
+      " WHERE one AND (SELECT count(*) FROM up) > 0 FOR UPDATE"                                                            \
       "), rows AS MATERIALIZED ("                                                                                          \
       " SELECT q.ord, q.w, q.req, q.actor, q.role, q.rid, q.ip, up.v - q.back AS v,"                                       \
       " '{\"enabled\": ' || CASE WHEN coalesce(q.was, up.was) THEN 'true' ELSE 'false' END"                                \
@@ -35,7 +36,7 @@ enum { SQL_LANE_WRITER = 1, SQL_LANE_SLOW = 2, SQL_LANE_READER = 4, SQL_LANE_HOU
       " INSERT INTO audit_log"                                                                                             \
       " (seq, at, actor, role, action, target, before, after, request_id, source_ip, req, prev_hash, hash)"                \
       " SELECT head.seq + ord, now(), actor, role, 'bot.set_enabled', w, before::jsonb, after::jsonb, rid, ip, req,"       \
-      " head.hash, sha256(head.hash || convert_to((head.seq + ord)::text || ',' || us(now())::text || ','"                 \
+      " head.hash, sha256(head.hash || convert_to((head.seq + ord)::text || ',' || us_text || ','"                           \
       " || quote_nullable(actor) || ',' || quote_nullable(role) || ',''bot.set_enabled'',' || quote_nullable(w) || ','"    \
       " || quote_nullable(before) || ',' || quote_nullable(after) || ',' || quote_nullable(rid) || ','"                    \
       " || quote_nullable(ip) || ',' || req::text, 'UTF8'))"                                                               \
@@ -44,7 +45,7 @@ enum { SQL_LANE_WRITER = 1, SQL_LANE_SLOW = 2, SQL_LANE_READER = 4, SQL_LANE_HOU
       " UPDATE audit_head SET seq = t.seq, hash = t.hash"                                                                  \
       " FROM (SELECT max(seq) AS seq,"                                                                                     \
       " sha256(min(prev_hash::text)::bytea || string_agg(hash, ''::bytea ORDER BY seq)) AS hash FROM ins) t WHERE one"     \
-      ") SELECT ord, v, us(now()) FROM rows ORDER BY ord")                                                                 \
+      ") SELECT ord, v, us FROM rows CROSS JOIN head ORDER BY ord")                                                        \
     X(SQL_BOT_ONE, LANES_BOT, 8,                                                                                           \
       "SELECT outcome, is_enabled, version, updated_us"                                                                    \
       " FROM bot_set_one($1::uuid, $2, $3::bool, $4::bigint, $5, $6, $7, $8)")                                             \
