@@ -128,48 +128,58 @@ static int by_ns(const void *a, const void *b)
     return (x->ns > y->ns) - (x->ns < y->ns);
 }
 
+#define WAVES 150
+#define PER 10
+
+/* Waves of changes of other wallets; their p95 in ms. */
+static double waves(toggle_t *t, void (*between)(unsigned wave))
+{
+    for (unsigned r = 0; r < WAVES; r++) {
+        for (unsigned k = 0; k < PER; k++)
+            toggle(&t[r * PER + k], 501 + (r * PER + k) % 97, k & 1, -1);
+        if (between)
+            between(r);
+        fx_turns(&fx, NULL, NULL, 3);
+    }
+    fx_turns(&fx, NULL, NULL, 300);
+    for (unsigned i = 0; i < WAVES * PER; i++)
+        assert_int_equal(t[i].err, XE_OK);
+    qsort(t, WAVES * PER, sizeof *t, by_ns);
+    return (double)t[WAVES * PER * 95 / 100].ns / 1e6;
+}
+
+static toggle_t locked[3];
+static void more_locked(unsigned wave)
+{
+    if (wave == WAVES / 3)
+        toggle(&locked[1], 500, true, -1);
+    if (wave == WAVES / 2)
+        toggle(&locked[2], 500, false, -1);
+}
+
 static void test_locked_row(void **state)
 {
-    enum { ROUNDS = 150, PER = 10 };
-    static toggle_t t[ROUNDS * PER];
-    toggle_t locked[3];
+    static toggle_t t[WAVES * PER];
     char sql[256];
     (void)state;
     answered = 0;
     toggle(&locked[0], 500, true, -1);
     wait_answers(1, 2000);
+    double free_p95 = waves(t, NULL);
     wallet_sql(sql, sizeof sql, "BEGIN; SELECT * FROM bot_states WHERE user_vault_address = '@' FOR UPDATE", 500);
     fx_hold(&fx, 0, sql);
-    answered = 0;
     toggle(&locked[0], 500, false, -1);
-    unsigned sent = 1;
-    for (unsigned r = 0; r < ROUNDS; r++) {
-        for (unsigned k = 0; k < PER; k++)
-            toggle(&t[r * PER + k], 501 + (r * PER + k) % 97, k & 1, -1);
-        sent += PER;
-        if (r == 100)
-            toggle(&locked[1], 500, true, -1), sent++;
-        if (r == 140)
-            toggle(&locked[2], 500, false, -1), sent++;
-        fx_turns(&fx, NULL, NULL, 3);
-    }
-    unsigned others = sent - 3;
-    assert_true(fx_turns(&fx, all_answered, &others, 3000));
+    double p95 = waves(t, more_locked);
     assert_int_equal(locked[0].answers, 0); /* it waits, nobody else does */
     fx_hold(&fx, 0, "COMMIT");
-    wait_answers(sent, 3000);
+    wait_answers(1 + 2 * WAVES * PER + 3, 3000);
     int64_t version = 1;
     for (unsigned i = 0; i < 3; i++) {
         assert_int_equal(locked[i].err, XE_OK);
         assert_int_equal(locked[i].version, ++version); /* its order was kept */
     }
-    qsort(t, ROUNDS * PER, sizeof *t, by_ns);
-    double p95 = (double)t[ROUNDS * PER * 95 / 100].ns / 1e6;
-    print_message("locked row: others p50 %.2f ms p95 %.2f ms max %.2f ms\n", (double)t[ROUNDS * PER / 2].ns / 1e6, p95,
-                  (double)t[ROUNDS * PER - 1].ns / 1e6);
-    for (unsigned i = 0; i < ROUNDS * PER; i++)
-        assert_int_equal(t[i].err, XE_OK);
-    assert_true(p95 < (getenv("ASAN_OPTIONS") ? 60 : 20));
+    print_message("  others' p95 %.2f ms beside a locked row, %.2f ms without\n", p95, free_p95);
+    assert_true(p95 < 20 || p95 < 2 * free_p95 + 10); /* the second for a machine that is busy with other things */
     fx_release(&fx, 0);
     assert_chain();
 }
@@ -449,6 +459,72 @@ static void test_two_writers(void **state)
     assert_chain();
 }
 
+/* ---- throughput: FX_BENCH=1 prints the ratio to pgbench with the same upsert, 100 outstanding on both sides ---- */
+
+static toggle_t *bench_t;
+static unsigned bench_wallet;
+static bool bench_run;
+
+static void on_bench(void *ctx, xerr_t err, const bot_t *b)
+{
+    toggle_t *t = ctx;
+    char w[48];
+    (void)b;
+    answered += err == XE_OK;
+    if (!bench_run)
+        return;
+    fx_wallet(10000 + bench_wallet++ % 10000, w);
+    bots_set_enabled(fx.s, span_of(w), bench_wallet & 1, -1, &who, on_bench, t);
+}
+
+static double bench_ours(int ms)
+{
+    static toggle_t slots[100];
+    bench_t = slots;
+    bench_run = true;
+    answered = 0;
+    int64_t from = mono_ns();
+    for (unsigned i = 0; i < 100; i++)
+        on_bench(&slots[i], XE_INTERNAL, NULL);
+    fx_turns(&fx, NULL, NULL, ms);
+    double rate = answered / ((double)(mono_ns() - from) / 1e9);
+    bench_run = false;
+    fx_turns(&fx, NULL, NULL, 200);
+    return rate;
+}
+
+static double bench_pgbench(int s)
+{
+    char cmd[512], line[256];
+    double tps = 0;
+    snprintf(cmd, sizeof cmd, "%s/script.sql", fx.dir);
+    FILE *f = fopen(cmd, "w");
+    assert_non_null(f);
+    fputs("\\set w random(1, 10000)\n"
+          "INSERT INTO bot_states AS b (user_vault_address, is_enabled, version) VALUES ('pgbench-wallet-of-forty-four-characters-' || :w,"
+          " true, 1) ON CONFLICT (user_vault_address) DO UPDATE SET is_enabled = EXCLUDED.is_enabled, version = b.version + 1,"
+          " updated_at = now() RETURNING version;\n", f);
+    fclose(f);
+    snprintf(cmd, sizeof cmd, "pgbench -h %s -U xorj -n -M prepared -c 100 -T %d -f %s/script.sql postgres 2>/dev/null", fx.dir, s, fx.dir);
+    f = popen(cmd, "r");
+    while (f && fgets(line, sizeof line, f))
+        sscanf(line, "tps = %lf", &tps);
+    if (f)
+        pclose(f);
+    return tps;
+}
+
+static void test_throughput(void **state)
+{
+    (void)state;
+    if (!getenv("FX_BENCH"))
+        skip();
+    for (int i = 0; i < 3; i++) {
+        double ours = bench_ours(1500), theirs = bench_pgbench(2);
+        print_message("  ours %.0f/s, pgbench %.0f/s, ratio %.2f\n", ours, theirs, theirs > 0 ? ours / theirs : 0);
+    }
+}
+
 /* ---- migrations ---- */
 
 static void test_migrate_again(void **state)
@@ -523,7 +599,8 @@ int main(void)
         cmocka_unit_test(test_thousand_toggles), cmocka_unit_test(test_locked_row), cmocka_unit_test(test_locked_past_deadline),
         cmocka_unit_test(test_conditions),       cmocka_unit_test(test_get),        cmocka_unit_test(test_queue_bound),
         cmocka_unit_test(test_sessions),         cmocka_unit_test(test_nonce_once), cmocka_unit_test(test_mint),
-        cmocka_unit_test(test_audit_guards),     cmocka_unit_test(test_two_writers), cmocka_unit_test(test_migrate_again),
+        cmocka_unit_test(test_audit_guards),     cmocka_unit_test(test_two_writers), cmocka_unit_test(test_throughput),
+        cmocka_unit_test(test_migrate_again),
         cmocka_unit_test(test_migrate_at_once),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);
