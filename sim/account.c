@@ -11,7 +11,10 @@ static const char *const names[] = {
 #undef X
 };
 
-void account_key(uint8_t out[32], account_t a) { XASSERT(b58_key(span_of(names[a]), out) == XE_OK); }
+void account_key(uint8_t out[32], account_t a)
+{
+    XASSERT(b58_key(span_of(names[a]), out) == XE_OK);
+}
 
 void put_le(buf_t *out, u128_t v, unsigned bytes)
 {
@@ -112,8 +115,10 @@ static void dynamic_encode(const pool_t *p, const parray_t *a, buf_t *out)
 
 void parray_encode(const pool_t *p, const parray_t *a, buf_t *out)
 {
-    if (a->dynamic) dynamic_encode(p, a, out);
-    else fixed_encode(p, a, out);
+    if (a->dynamic)
+        dynamic_encode(p, a, out);
+    else
+        fixed_encode(p, a, out);
 }
 
 void parray_view(const parray_t *a, whirl_array_t *out)
@@ -130,7 +135,10 @@ void parray_view(const parray_t *a, whirl_array_t *out)
 /* ---- lookup ---- */
 
 /* Two years of rent per byte, as the chain has long asked for; the figure means nothing here. */
-static uint64_t rent(size_t n) { return (uint64_t)(n + 128) * 6960; }
+static uint64_t rent(size_t n)
+{
+    return (uint64_t)(n + 128) * 6960;
+}
 
 static bool is(const uint8_t key[32], account_t a)
 {
@@ -141,11 +149,16 @@ static bool is(const uint8_t key[32], account_t a)
 
 static bool token_account(const pool_t *p, const uint8_t key[32], buf_t *out)
 {
-    if (is(key, ACCOUNT_SOL_MINT)) account_mint(out, 0, 9);
-    else if (is(key, ACCOUNT_USDC_MINT)) account_mint(out, 41000000000000000ULL, 6);
-    else if (is(key, ACCOUNT_VAULT_A)) account_token(out, p->w.mint_a, p->key, 120000000000000ULL);
-    else if (is(key, ACCOUNT_VAULT_B)) account_token(out, p->w.mint_b, p->key, 18000000000000ULL);
-    else return false;
+    if (is(key, ACCOUNT_SOL_MINT))
+        account_mint(out, 0, 9);
+    else if (is(key, ACCOUNT_USDC_MINT))
+        account_mint(out, 41000000000000000ULL, 6);
+    else if (is(key, ACCOUNT_VAULT_A))
+        account_token(out, p->w.mint_a, p->key, 120000000000000ULL);
+    else if (is(key, ACCOUNT_VAULT_B))
+        account_token(out, p->w.mint_b, p->key, 18000000000000ULL);
+    else
+        return false;
     return true;
 }
 

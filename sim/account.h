@@ -7,14 +7,14 @@
 #include "base/buf.h"
 #include "engine/dec.h"
 
-#define ACCOUNT_LIST(X)                                                             \
-    X(ACCOUNT_WHIRLPOOL_PROGRAM, "whirLbMiicVdio4qvUfM5KAg6Ct8VwpYzGff3uctyCc")     \
-    X(ACCOUNT_WHIRLPOOL_CONFIG, "2LecshUwdy9xi7meFgHtFJQNSKk4KdTrcpvaB56dP2NQ")     \
-    X(ACCOUNT_POOL, "Czfq3xZZDmsdGdUyrNLtRhGc47cXcZtLG4crryfu44zE")                 \
-    X(ACCOUNT_SOL_MINT, "So11111111111111111111111111111111111111112")              \
-    X(ACCOUNT_USDC_MINT, "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v")            \
-    X(ACCOUNT_VAULT_A, "EUuUbDcafPrmVTD5M6qoJAoyyNbihBhugADAxRMn5he9")              \
-    X(ACCOUNT_VAULT_B, "2WLWEuKDgkDUccTpbwYp1GToYktiSB1cXvreHUwiSUVP")              \
+#define ACCOUNT_LIST(X)                                                         \
+    X(ACCOUNT_WHIRLPOOL_PROGRAM, "whirLbMiicVdio4qvUfM5KAg6Ct8VwpYzGff3uctyCc") \
+    X(ACCOUNT_WHIRLPOOL_CONFIG, "2LecshUwdy9xi7meFgHtFJQNSKk4KdTrcpvaB56dP2NQ") \
+    X(ACCOUNT_POOL, "Czfq3xZZDmsdGdUyrNLtRhGc47cXcZtLG4crryfu44zE")             \
+    X(ACCOUNT_SOL_MINT, "So11111111111111111111111111111111111111112")          \
+    X(ACCOUNT_USDC_MINT, "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v")        \
+    X(ACCOUNT_VAULT_A, "EUuUbDcafPrmVTD5M6qoJAoyyNbihBhugADAxRMn5he9")          \
+    X(ACCOUNT_VAULT_B, "2WLWEuKDgkDUccTpbwYp1GToYktiSB1cXvreHUwiSUVP")          \
     X(ACCOUNT_TOKEN_PROGRAM, "TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA")
 
 typedef enum {
@@ -24,8 +24,8 @@ typedef enum {
 } account_t;
 
 void account_key(uint8_t out[32], account_t a);
-void account_mint(buf_t *out, uint64_t supply, uint8_t decimals);                                     /* 82 bytes */
-void account_token(buf_t *out, const uint8_t mint[32], const uint8_t owner[32], uint64_t amount);     /* 165 bytes */
+void account_mint(buf_t *out, uint64_t supply, uint8_t decimals);                                 /* 82 bytes */
+void account_token(buf_t *out, const uint8_t mint[32], const uint8_t owner[32], uint64_t amount); /* 165 bytes */
 
 void put_le(buf_t *out, u128_t v, unsigned bytes); /* little-endian */
 void put_zero(buf_t *out, unsigned bytes);

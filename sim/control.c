@@ -1,4 +1,5 @@
-/* The control port: GET /status, GET /books/VENUE/MARKET, POST /fault, POST /market. Plain HTTP on loopback; every answer is JSON. */
+/* The control port: GET /status, GET /books/VENUE/MARKET, POST /fault, POST /market. Plain HTTP on loopback, JSON both
+ * ways. */
 #include "sim/sim.h"
 
 #define MS_DEFAULT 5000
@@ -66,7 +67,8 @@ static void put_venues(sim_t *s, jw_t *w)
 
 static void put_prices(sim_t *s, jw_t *w)
 {
-    int64_t pool = pool_price_micro(&s->pool), usd = pool * s->market.basis / MICRO, cb = mbook_mid(&s->market.book[BOOK_CB_SOL]);
+    int64_t pool = pool_price_micro(&s->pool), usd = pool * s->market.basis / MICRO,
+            cb = mbook_mid(&s->market.book[BOOK_CB_SOL]);
     jw_key(w, "prices");
     jw_obj(w);
     key_dec(w, "fair", s->market.fair, 6);
@@ -85,7 +87,8 @@ static void put_pool(sim_t *s, jw_t *w)
     u128_t l = s->pool.w.liquidity;
     size_t at = sizeof(liquidity) - 1;
     liquidity[at] = 0;
-    do liquidity[--at] = (char)('0' + (int)(l % 10)); while ((l /= 10) != 0);
+    do liquidity[--at] = (char)('0' + (int)(l % 10));
+    while ((l /= 10) != 0);
     jw_key(w, "pool");
     jw_obj(w);
     key_i64(w, "slot", (int64_t)s->slot);
@@ -146,8 +149,11 @@ static void status(sim_t *s, conn_t *c)
 static int book_of(const sim_t *s, span_t path)
 {
     for (int id = 0; id < BOOK_N; id++) {
-        span_t venue = span_of(id <= BOOK_CB_BTC ? "coinbase/" : "gemini/"), name = span_of(s->market.book[id].spec->name);
-        if (path.n == venue.n + name.n && memcmp(path.p, venue.p, venue.n) == 0 && memcmp(path.p + venue.n, name.p, name.n) == 0) return id;
+        span_t venue = span_of(id <= BOOK_CB_BTC ? "coinbase/" : "gemini/"),
+               name = span_of(s->market.book[id].spec->name);
+        if (path.n == venue.n + name.n && memcmp(path.p, venue.p, venue.n) == 0 &&
+            memcmp(path.p + venue.n, name.p, name.n) == 0)
+            return id;
     }
     return -1;
 }
@@ -182,7 +188,10 @@ static void book(sim_t *s, conn_t *c, span_t path)
 
 /* ---- POST ---- */
 
-typedef struct { sim_t *s; conn_t *c; } call_t;
+typedef struct {
+    sim_t *s;
+    conn_t *c;
+} call_t;
 
 static int venue_of(span_t name)
 {
@@ -226,8 +235,10 @@ static void fault_post(void *ctx, const json_t *v)
         complain(k->s, k->c, 400, "ms must be an integer from 0 to 3600000");
         return;
     }
-    if (f == FAULT_N) fault_clear(k->s, (sv_t)venue);
-    else fault_set(k->s, (sv_t)venue, f, ms);
+    if (f == FAULT_N)
+        fault_clear(k->s, (sv_t)venue);
+    else
+        fault_set(k->s, (sv_t)venue, f, ms);
     jw_t w;
     start(k->s, &w);
     key_text(&w, "venue", sv_name((sv_t)venue));
@@ -264,11 +275,16 @@ void control_request(sim_t *s, conn_t *c, const sreq_t *r)
 {
     bool get = span_is(r->method, "GET"), is_post = span_is(r->method, "POST");
     static const span_t books = SPAN_LIT("/books/");
-    if (r->upgrade) complain(s, c, 400, "the control port has no websocket");
-    else if (span_is(r->path, "/status")) get ? status(s, c) : complain(s, c, 405, "use GET");
-    else if (span_is(r->path, "/fault")) is_post ? post(s, c, r->body, fault_post) : complain(s, c, 405, "use POST");
-    else if (span_is(r->path, "/market")) is_post ? post(s, c, r->body, market_post) : complain(s, c, 405, "use POST");
+    if (r->upgrade)
+        complain(s, c, 400, "the control port has no websocket");
+    else if (span_is(r->path, "/status"))
+        get ? status(s, c) : complain(s, c, 405, "use GET");
+    else if (span_is(r->path, "/fault"))
+        is_post ? post(s, c, r->body, fault_post) : complain(s, c, 405, "use POST");
+    else if (span_is(r->path, "/market"))
+        is_post ? post(s, c, r->body, market_post) : complain(s, c, 405, "use POST");
     else if (r->path.n > books.n && memcmp(r->path.p, books.p, books.n) == 0)
         get ? book(s, c, span_make(r->path.p + books.n, r->path.n - books.n)) : complain(s, c, 405, "use GET");
-    else complain(s, c, 404, "try GET /status, GET /books/VENUE/MARKET, POST /fault or POST /market");
+    else
+        complain(s, c, 404, "try GET /status, GET /books/VENUE/MARKET, POST /fault or POST /market");
 }

@@ -2,7 +2,10 @@
 
 static const char *const names[FAULT_N] = {"disconnect", "silence", "gap", "garbage", "slow"};
 
-const char *fault_name(fault_t f) { return names[f]; }
+const char *fault_name(fault_t f)
+{
+    return names[f];
+}
 
 bool fault_parse(span_t text, fault_t *out)
 {
@@ -12,11 +15,20 @@ bool fault_parse(span_t text, fault_t *out)
     return false;
 }
 
-bool fault_on(const sim_t *s, sv_t v, fault_t f) { return s->faults.until_ms[v][f] > s->now_ms; }
+bool fault_on(const sim_t *s, sv_t v, fault_t f)
+{
+    return s->faults.until_ms[v][f] > s->now_ms;
+}
 
-typedef struct { sim_t *s; sv_t v; } who_t;
+typedef struct {
+    sim_t *s;
+    sv_t v;
+} who_t;
 
-static bool of_venue(const conn_t *c, sv_t v) { return conn_tag(c) >= 0 && endpoint_of((ep_t)conn_tag(c))->venue == v; }
+static bool of_venue(const conn_t *c, sv_t v)
+{
+    return conn_tag(c) >= 0 && endpoint_of((ep_t)conn_tag(c))->venue == v;
+}
 
 static void cut_off(void *ctx, conn_t *c)
 {

@@ -25,9 +25,15 @@ static const char help[] =
 enum { O_STATE, O_TLS, O_CTL, O_SEED, O_RATE, O_PLAY, O_PROTOCOL, O_HELP };
 
 static const struct option options[] = {
-    {"state", required_argument, NULL, O_STATE}, {"tls-port", required_argument, NULL, O_TLS},  {"ctl-port", required_argument, NULL, O_CTL},
-    {"seed", required_argument, NULL, O_SEED},   {"rate", required_argument, NULL, O_RATE},     {"play", required_argument, NULL, O_PLAY},
-    {"help", no_argument, NULL, O_HELP},         {"protocol", required_argument, NULL, O_PROTOCOL}, {NULL, 0, NULL, 0},
+    {"state", required_argument, NULL, O_STATE},
+    {"tls-port", required_argument, NULL, O_TLS},
+    {"ctl-port", required_argument, NULL, O_CTL},
+    {"seed", required_argument, NULL, O_SEED},
+    {"rate", required_argument, NULL, O_RATE},
+    {"play", required_argument, NULL, O_PLAY},
+    {"help", no_argument, NULL, O_HELP},
+    {"protocol", required_argument, NULL, O_PROTOCOL},
+    {NULL, 0, NULL, 0},
 };
 
 static int usage(const char *what, const char *value)
@@ -46,8 +52,10 @@ static int number(const char *text, unsigned long long lo, unsigned long long hi
 
 static int protocol(run_conf_t *c, const char *name)
 {
-    static const struct { const char *name; ep_t ep; } known[] = {
-        {"coinbase-advanced", EP_COINBASE}, {"gemini-depth", EP_GEMINI}, {"gemini-v2", EP_GEMINI_V2}};
+    static const struct {
+        const char *name;
+        ep_t ep;
+    } known[] = {{"coinbase-advanced", EP_COINBASE}, {"gemini-depth", EP_GEMINI}, {"gemini-v2", EP_GEMINI_V2}};
     if (!c->plays_n) return usage("--protocol comes after the --play it belongs to", NULL);
     for (unsigned i = 0; i < 3; i++) {
         if (strcmp(name, known[i].name) == 0) {

@@ -25,10 +25,16 @@ static int64_t pow10i(unsigned n)
     return v;
 }
 
-static int64_t clampi(int64_t v, int64_t lo, int64_t hi) { return v < lo ? lo : v > hi ? hi : v; }
+static int64_t clampi(int64_t v, int64_t lo, int64_t hi)
+{
+    return v < lo ? lo : v > hi ? hi : v;
+}
 
 /* micro-dollars of one price step of the book */
-static int64_t px_unit(const mbook_t *b) { return MICRO / pow10i(b->spec->px_dec); }
+static int64_t px_unit(const mbook_t *b)
+{
+    return MICRO / pow10i(b->spec->px_dec);
+}
 
 static int64_t random_qty(market_t *m, const mspec_t *s)
 {
@@ -50,7 +56,10 @@ static void note(mbook_t *b, mside_t side, int64_t px, int64_t qty)
     b->chg[b->chg_n++] = (mchange_t){side, {px, qty}};
 }
 
-static bool room(const mbook_t *b) { return b->chg_n < MBOOK_CHANGES - 4; }
+static bool room(const mbook_t *b)
+{
+    return b->chg_n < MBOOK_CHANGES - 4;
+}
 
 static void level_drop(mbook_t *b, mside_t side, unsigned i)
 {
@@ -93,8 +102,10 @@ static void follow(market_t *m, mbook_t *b)
     /* A jump with more removals than one update holds finishes in the next one; until then the far side stays back. */
     bool bid_done = !b->n[MSIDE_BID] || b->side[MSIDE_BID][0].px <= bid;
     bool ask_done = !b->n[MSIDE_ASK] || b->side[MSIDE_ASK][0].px >= ask;
-    if (ask_done && (!b->n[MSIDE_BID] || b->side[MSIDE_BID][0].px < bid)) level_put(b, MSIDE_BID, bid, random_qty(m, b->spec));
-    if (bid_done && (!b->n[MSIDE_ASK] || b->side[MSIDE_ASK][0].px > ask)) level_put(b, MSIDE_ASK, ask, random_qty(m, b->spec));
+    if (ask_done && (!b->n[MSIDE_BID] || b->side[MSIDE_BID][0].px < bid))
+        level_put(b, MSIDE_BID, bid, random_qty(m, b->spec));
+    if (bid_done && (!b->n[MSIDE_ASK] || b->side[MSIDE_ASK][0].px > ask))
+        level_put(b, MSIDE_ASK, ask, random_qty(m, b->spec));
 }
 
 static void touch_one(market_t *m, mbook_t *b)
@@ -146,7 +157,10 @@ static void book_update(market_t *m, mbook_t *b)
     maybe_trade(m, b);
 }
 
-static void next_due(market_t *m, mbook_t *b) { b->due = rng_range(&m->rng, 50, 150) * 1000; }
+static void next_due(market_t *m, mbook_t *b)
+{
+    b->due = rng_range(&m->rng, 50, 150) * 1000;
+}
 
 static void book_init(market_t *m, mbook_id_t id)
 {
@@ -183,8 +197,8 @@ static void walk(market_t *m)
     if (m->steps % 8 == 0) m->basis = clampi(m->basis + rng_range(&m->rng, -6, 6), 999500, 1000500);
 }
 
-/* The pool's course: calm, away to one side, some seconds there, arbitraged back. Lengths keep several openings a minute
- * and never more than a dozen seconds between the end of one and the next. */
+/* The pool's course: calm, away to one side, some seconds there, arbitraged back. Lengths keep several openings a
+ * minute and never more than a dozen seconds between the end of one and the next. */
 static void drift_phase(market_t *m)
 {
     m->drift = (drift_t)((m->drift + 1) % 4);
@@ -199,9 +213,7 @@ static void drift_phase(market_t *m)
         if (rng_chance(&m->rng, 70)) m->dev_sign = -m->dev_sign;
         m->dev_goal = m->dev_sign * rng_range(&m->rng, 16000, 34000);
         break;
-    case DRIFT_HOLD:
-        ms = rng_range(&m->rng, 1500, 5000);
-        break;
+    case DRIFT_HOLD: ms = rng_range(&m->rng, 1500, 5000); break;
     case DRIFT_BACK:
         ms = rng_range(&m->rng, 600, 1600);
         m->dev_goal = rng_range(&m->rng, -800, 800);
@@ -238,7 +250,8 @@ void market_step(market_t *m)
     walk(m);
     mids(m);
     drift(m);
-    for (unsigned i = 0; i < BOOK_N; i++) m->book[i].credit += (int64_t)m->rate * m->book[i].spec->share * MARKET_STEP_MS;
+    for (unsigned i = 0; i < BOOK_N; i++)
+        m->book[i].credit += (int64_t)m->rate * m->book[i].spec->share * MARKET_STEP_MS;
 }
 
 bool market_book_due(market_t *m, mbook_id_t id)
@@ -266,8 +279,8 @@ int64_t mbook_mid(const mbook_t *b)
 size_t sim_dec(char out[DEC_SIM_MAX], int64_t v, unsigned dec, int show)
 {
     int64_t scale = pow10i(dec);
-    int n = dec ? snprintf(out, DEC_SIM_MAX, "%s%lld.%0*lld", v < 0 ? "-" : "", (long long)((v < 0 ? -v : v) / scale), (int)dec,
-                           (long long)((v < 0 ? -v : v) % scale))
+    int n = dec ? snprintf(out, DEC_SIM_MAX, "%s%lld.%0*lld", v < 0 ? "-" : "", (long long)((v < 0 ? -v : v) / scale),
+                           (int)dec, (long long)((v < 0 ? -v : v) % scale))
                 : snprintf(out, DEC_SIM_MAX, "%lld%s", (long long)v, show > 0 ? "." : "");
     size_t len = (size_t)n;
     if (show < 0) {

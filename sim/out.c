@@ -41,7 +41,11 @@ bool with_json(sim_t *s, span_t text, void (*fn)(void *ctx, const json_t *v), vo
     return ok;
 }
 
-typedef struct { sim_t *s; ep_t ep; void (*fn)(sim_t *s, conn_t *c); } walk_t;
+typedef struct {
+    sim_t *s;
+    ep_t ep;
+    void (*fn)(sim_t *s, conn_t *c);
+} walk_t;
 
 static void step(void *ctx, conn_t *c)
 {
@@ -56,7 +60,7 @@ void each_client(sim_t *s, ep_t ep, void (*fn)(sim_t *s, conn_t *c))
     srv_each(s->srv, step, &w);
 }
 
-/* Every second time cut in half, else every digit of the second half becomes a letter: no reader can take it for whole. */
+/* Every second time cut in half, else every digit of the second half becomes a letter: nobody can take it for whole. */
 static span_t damage(sim_t *s, span_t text, uint64_t which, buf_t *out)
 {
     if (which % 2) return span_make(text.p, text.n / 2);

@@ -9,8 +9,8 @@ static bool ratio_is_square(const BIGNUM *u, const BIGNUM *v, const BIGNUM *p, B
 {
     BN_CTX_start(ctx);
     BIGNUM *x = BN_CTX_get(ctx), *e = BN_CTX_get(ctx), *r = BN_CTX_get(ctx);
-    bool ok = r && BN_mod_mul(x, u, v, p, ctx) && BN_copy(e, p) && BN_sub_word(e, 1) && BN_rshift1(e, e) && BN_mod_exp(r, x, e, p, ctx) &&
-              (BN_is_zero(r) || BN_is_one(r));
+    bool ok = r && BN_mod_mul(x, u, v, p, ctx) && BN_copy(e, p) && BN_sub_word(e, 1) && BN_rshift1(e, e) &&
+              BN_mod_exp(r, x, e, p, ctx) && (BN_is_zero(r) || BN_is_one(r));
     BN_CTX_end(ctx);
     return ok;
 }
@@ -42,7 +42,8 @@ bool pda_on_curve(const uint8_t key[32])
 
 xerr_t pda_find(const span_t *seeds, size_t n, const uint8_t program[32], uint8_t out[32], uint8_t *bump)
 {
-    static const uint8_t word[] = {'P', 'r', 'o', 'g', 'r', 'a', 'm', 'D', 'e', 'r', 'i', 'v', 'e', 'd', 'A', 'd', 'd', 'r', 'e', 's', 's'};
+    static const uint8_t word[] = {'P', 'r', 'o', 'g', 'r', 'a', 'm', 'D', 'e', 'r', 'i',
+                                   'v', 'e', 'd', 'A', 'd', 'd', 'r', 'e', 's', 's'};
     uint8_t text[16 * 32 + 1 + 32 + sizeof(word)];
     size_t at = 0;
     if (n > 15) return XE_BAD_INPUT;

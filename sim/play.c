@@ -86,10 +86,22 @@ void play_free(play_t *p)
     free(p);
 }
 
-size_t play_lines(const play_t *p) { return p->lines_n; }
-span_t play_line(const play_t *p, size_t i) { return p->lines[i]; }
-unsigned play_rate(const play_t *p) { return p->rate; }
-uint64_t play_last_seq(const play_t *p) { return p->last_seq; }
+size_t play_lines(const play_t *p)
+{
+    return p->lines_n;
+}
+span_t play_line(const play_t *p, size_t i)
+{
+    return p->lines[i];
+}
+unsigned play_rate(const play_t *p)
+{
+    return p->rate;
+}
+uint64_t play_last_seq(const play_t *p)
+{
+    return p->last_seq;
+}
 
 void play_pump(sim_t *s, conn_t *c, int64_t elapsed_ms)
 {
@@ -111,7 +123,9 @@ void play_pump(sim_t *s, conn_t *c, int64_t elapsed_ms)
     cl->beat_ms = s->now_ms;
 }
 
-typedef struct { bool subscribe; } asked_t;
+typedef struct {
+    bool subscribe;
+} asked_t;
 
 static void look(void *ctx, const json_t *v)
 {

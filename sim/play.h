@@ -1,5 +1,5 @@
-/* A recorded stream, one text message per line, sent as its venue would: every client that subscribes gets the whole file
- * in order, at a rate or as fast as it reads, in its own time. The file is read once and never changed. */
+/* A recorded stream, one text message per line, sent as its venue would: every client that subscribes gets the whole
+ * file in order, at a rate or as fast as it reads, in its own time. The file is read once and never changed. */
 #ifndef XORJ_SIM_PLAY_H
 #define XORJ_SIM_PLAY_H
 
@@ -17,11 +17,11 @@ typedef struct play play_t;
 typedef struct {
     bool started, done;
     size_t line;
-    int64_t credit;   /* thousandths of a line */
-    uint64_t seq;     /* Coinbase: the number of the next message after the file */
+    int64_t credit; /* thousandths of a line */
+    uint64_t seq;   /* Coinbase: the number of the next message after the file */
 } player_t;
 
-/* XE_NOT_FOUND: cannot be read; XE_TOO_BIG; XE_BAD_INPUT: no lines. rate in lines per second, 0: as fast as it is read. */
+/* XE_NOT_FOUND: cannot be read; XE_TOO_BIG; XE_BAD_INPUT: no lines. rate in lines per second, 0: as fast as read. */
 xerr_t play_open(const char *path, unsigned rate, play_t **out);
 void play_free(play_t *p);
 size_t play_lines(const play_t *p);

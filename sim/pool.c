@@ -9,7 +9,7 @@
 #include "sim/pda.h"
 
 #define SPAN_TICKS (WHIRL_ARRAY_TICKS * POOL_SPACING)
-#define FEE_RATE 400      /* 0.04 % */
+#define FEE_RATE 400 /* 0.04 % */
 #define PROTOCOL_RATE 1300
 #define NEAR_BPS 2
 
@@ -31,7 +31,10 @@ static u128_t isqrt(u128_t v)
 }
 
 /* One SOL is 1e9 units and one USDC 1e6, so a price of x micro-USDC is x / 1e9 in raw units. */
-static u128_t sqrt_of_price(int64_t micro) { return isqrt(((u128_t)micro << 98) / 1000000000u) << 15; }
+static u128_t sqrt_of_price(int64_t micro)
+{
+    return isqrt(((u128_t)micro << 98) / 1000000000u) << 15;
+}
 
 int64_t pool_price_micro(const pool_t *p)
 {
@@ -100,7 +103,8 @@ static void seed_positions(pool_t *p)
     position_add(p, -1000000, 1000000, unit * 60);
     for (int k = 0; k < 24; k++) {
         int64_t half = 400 + k * 110;
-        position_add(p, at - half - rng_range(&p->rng, 0, 200), at + half + rng_range(&p->rng, 0, 200), unit * (unsigned)rng_range(&p->rng, 4, 16));
+        position_add(p, at - half - rng_range(&p->rng, 0, 200), at + half + rng_range(&p->rng, 0, 200),
+                     unit * (unsigned)rng_range(&p->rng, 4, 16));
     }
     for (int k = 0; k < 110; k++) {
         int64_t mid = at + rng_range(&p->rng, -1500, 1500), half = rng_range(&p->rng, 6, 160);
@@ -226,8 +230,9 @@ static xerr_t derive(pool_t *p)
     account_key(program, ACCOUNT_WHIRLPOOL_PROGRAM);
     account_key(config, ACCOUNT_WHIRLPOOL_CONFIG);
     account_key(want, ACCOUNT_POOL);
-    const span_t seeds[] = {SPAN_LIT("whirlpool"), span_make((const char *)config, 32), span_make((const char *)p->w.mint_a, 32),
-                            span_make((const char *)p->w.mint_b, 32), span_make((const char *)tier, 2)};
+    const span_t seeds[] = {SPAN_LIT("whirlpool"), span_make((const char *)config, 32),
+                            span_make((const char *)p->w.mint_a, 32), span_make((const char *)p->w.mint_b, 32),
+                            span_make((const char *)tier, 2)};
     xerr_t err = pda_find(seeds, 5, program, p->key, &p->bump);
     if (err || memcmp(p->key, want, 32) != 0) return XE_INTERNAL;
     for (unsigned i = 0; i < POOL_ARRAYS && !err; i++) {

@@ -1,8 +1,9 @@
 /* The simulated Orca Whirlpool SOL/USDC (tick spacing 4) and its accounts, at the addresses the real ones have.
  *
  * Liquidity comes from a seeded set of positions, so the net and gross sums of every tick agree with the pool's active
- * liquidity by construction. The price moves only by swaps through engine/whirl, from tick to tick, with fee growth kept
- * on both sides of every tick crossed. Now and then a position is opened or closed, which changes arrays as in life. */
+ * liquidity by construction. The price moves only by swaps through engine/whirl, from tick to tick, with fee growth
+ * kept on both sides of every tick crossed. Now and then a position is opened or closed, which changes arrays as in
+ * life. */
 #ifndef XORJ_SIM_POOL_H
 #define XORJ_SIM_POOL_H
 
@@ -20,9 +21,16 @@
 #define POOL_ARRAYS (2 * POOL_ARRAYS_SIDE + 1)
 #define POOL_POSITIONS 160
 
-typedef struct { int32_t lo, hi; u128_t l; } position_t;
+typedef struct {
+    int32_t lo, hi;
+    u128_t l;
+} position_t;
 
-typedef struct { bool init; i128_t net; u128_t gross, out_a, out_b; } ptick_t;
+typedef struct {
+    bool init;
+    i128_t net;
+    u128_t gross, out_a, out_b;
+} ptick_t;
 
 typedef struct {
     int32_t start;
@@ -41,7 +49,7 @@ typedef struct pool {
     unsigned pos_n;
     parray_t array[POOL_ARRAYS];
     uint64_t slot, slots, swaps, changes; /* slots: since the start */
-    bool changed; /* the pool account, since pool_settled */
+    bool changed;                         /* the pool account, since pool_settled */
 } pool_t;
 
 /* XE_INTERNAL: the derived pool address is not the one expected. */

@@ -5,7 +5,9 @@
 
 #include <stdint.h>
 
-typedef struct { uint64_t s[4]; } rng_t;
+typedef struct {
+    uint64_t s[4];
+} rng_t;
 
 static inline uint64_t rng_mix(uint64_t *x)
 {
@@ -20,7 +22,10 @@ static inline void rng_init(rng_t *r, uint64_t seed)
     for (unsigned i = 0; i < 4; i++) r->s[i] = rng_mix(&seed);
 }
 
-static inline uint64_t rng_rotl(uint64_t x, int k) { return (x << k) | (x >> (64 - k)); }
+static inline uint64_t rng_rotl(uint64_t x, int k)
+{
+    return (x << k) | (x >> (64 - k));
+}
 
 static inline uint64_t rng_next(rng_t *r)
 {
@@ -40,6 +45,9 @@ static inline int64_t rng_range(rng_t *r, int64_t lo, int64_t hi)
     return lo + (int64_t)(rng_next(r) % ((uint64_t)(hi - lo) + 1));
 }
 
-static inline int rng_chance(rng_t *r, unsigned percent) { return rng_next(r) % 100 < percent; }
+static inline int rng_chance(rng_t *r, unsigned percent)
+{
+    return rng_next(r) % 100 < percent;
+}
 
 #endif

@@ -16,11 +16,18 @@
 #define SLOT_BASE 447500000ULL
 #define SLOT_EPOCH_MS 1780000000000LL
 
-static const endpoint_t *const endpoints[EP_N] = {&endpoint_coinbase, &endpoint_gemini, &endpoint_gemini_v2, &endpoint_solana};
+static const endpoint_t *const endpoints[EP_N] = {&endpoint_coinbase, &endpoint_gemini, &endpoint_gemini_v2,
+                                                  &endpoint_solana};
 static const char *const venues[SV_N] = {"coinbase", "gemini", "solana"};
 
-const endpoint_t *endpoint_of(ep_t ep) { return endpoints[ep]; }
-const char *sv_name(sv_t v) { return venues[v]; }
+const endpoint_t *endpoint_of(ep_t ep)
+{
+    return endpoints[ep];
+}
+const char *sv_name(sv_t v)
+{
+    return venues[v];
+}
 
 static int64_t clock_ns(clockid_t id)
 {
@@ -29,9 +36,15 @@ static int64_t clock_ns(clockid_t id)
     return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
-static sv_t venue_of(const conn_t *c) { return endpoints[conn_tag(c)]->venue; }
+static sv_t venue_of(const conn_t *c)
+{
+    return endpoints[conn_tag(c)]->venue;
+}
 
-static bool muted(void *ctx, conn_t *c) { return conn_tag(c) >= 0 && fault_on(ctx, venue_of(c), FAULT_SILENCE); }
+static bool muted(void *ctx, conn_t *c)
+{
+    return conn_tag(c) >= 0 && fault_on(ctx, venue_of(c), FAULT_SILENCE);
+}
 
 static size_t trickle(void *ctx, conn_t *c)
 {
@@ -57,7 +70,8 @@ static void welcome(sim_t *s, conn_t *c, ep_t ep, span_t query)
     conn_set(c, (int)ep, cl);
     conn_upgrade(c);
     if (endpoints[ep]->open) endpoints[ep]->open(s, c, query);
-    log_info("sim", venues[endpoints[ep]->venue], "client connected path=%s clients=%u", endpoints[ep]->path, st->clients);
+    log_info("sim", venues[endpoints[ep]->venue], "client connected path=%s clients=%u", endpoints[ep]->path,
+             st->clients);
 }
 
 static void venue_request(sim_t *s, conn_t *c, const sreq_t *r)
@@ -73,17 +87,24 @@ static void venue_request(sim_t *s, conn_t *c, const sreq_t *r)
     conn_set(c, ep, NULL);
     sv_t v = endpoints[ep]->venue;
     s->stats[v].requests++;
-    if (fault_on(s, v, FAULT_DISCONNECT)) conn_reset(c);
-    else if (fault_on(s, v, FAULT_SILENCE)) return; /* owed for ever; the end of the silence resets it */
-    else if (r->upgrade) welcome(s, c, (ep_t)ep, r->query);
-    else if (endpoints[ep]->post) endpoints[ep]->post(s, c, r);
-    else conn_reply(c, 426, "text/plain", SPAN_LIT("websocket only\n"));
+    if (fault_on(s, v, FAULT_DISCONNECT))
+        conn_reset(c);
+    else if (fault_on(s, v, FAULT_SILENCE))
+        return; /* owed for ever; the end of the silence resets it */
+    else if (r->upgrade)
+        welcome(s, c, (ep_t)ep, r->query);
+    else if (endpoints[ep]->post)
+        endpoints[ep]->post(s, c, r);
+    else
+        conn_reply(c, 426, "text/plain", SPAN_LIT("websocket only\n"));
 }
 
 static void on_request(void *ctx, conn_t *c, const sreq_t *r)
 {
-    if (conn_plain(c)) control_request(ctx, c, r);
-    else venue_request(ctx, c, r);
+    if (conn_plain(c))
+        control_request(ctx, c, r);
+    else
+        venue_request(ctx, c, r);
 }
 
 static void on_text(void *ctx, conn_t *c, span_t text)
@@ -110,9 +131,16 @@ static void on_close(void *ctx, conn_t *c)
 
 /* ---- the clock ---- */
 
-static bool shows_market(const sim_t *s, ep_t ep) { return s->play[ep] == NULL; }
+static bool shows_market(const sim_t *s, ep_t ep)
+{
+    return s->play[ep] == NULL;
+}
 
-typedef struct { sim_t *s; mbook_id_t id; bool second; } book_walk_t;
+typedef struct {
+    sim_t *s;
+    mbook_id_t id;
+    bool second;
+} book_walk_t;
 
 static void tell_book(void *ctx, conn_t *c)
 {
@@ -169,7 +197,10 @@ static void tell_slot(sim_t *s, conn_t *c)
 
 /* The first slot comes from the wall clock and the market's time never runs ahead of it, so a simulator that is started
  * again does not go back behind what a client has seen. */
-static uint64_t first_slot(const sim_t *s) { return SLOT_BASE + (uint64_t)((s->wall_ns / 1000000 - SLOT_EPOCH_MS) / SLOT_MS); }
+static uint64_t first_slot(const sim_t *s)
+{
+    return SLOT_BASE + (uint64_t)((s->wall_ns / 1000000 - SLOT_EPOCH_MS) / SLOT_MS);
+}
 
 static void move_slot(sim_t *s)
 {
@@ -218,7 +249,8 @@ static bool write_env(const sim_t *s, const char *dir)
     snprintf(tmp, sizeof(tmp), "%s.new", path);
     FILE *f = fopen(tmp, "w");
     if (!f) return false;
-    bool ok = fprintf(f, "SIM_URL=http://127.0.0.1:%u\nSIM_TLS_PORT=%u\nSIM_PID=%ld\n", s->ctl_port, s->tls_port, (long)getpid()) > 0;
+    bool ok = fprintf(f, "SIM_URL=http://127.0.0.1:%u\nSIM_TLS_PORT=%u\nSIM_PID=%ld\n", s->ctl_port, s->tls_port,
+                      (long)getpid()) > 0;
     ok = fclose(f) == 0 && ok;
     return ok && rename(tmp, path) == 0;
 }
@@ -235,7 +267,11 @@ static int open_plays(sim_t *s, const run_conf_t *conf)
         ep_t ep = conf->play[i].ep;
         if (s->play[ep]) return fail("two files for one protocol", conf->play[i].file);
         xerr_t err = play_open(conf->play[i].file, conf->play[i].rate, &s->play[ep]);
-        if (err) return fail(err == XE_TOO_BIG ? "file is too large" : err == XE_BAD_INPUT ? "file has no lines" : "cannot read file", conf->play[i].file);
+        if (err)
+            return fail(err == XE_TOO_BIG     ? "file is too large"
+                        : err == XE_BAD_INPUT ? "file has no lines"
+                                              : "cannot read file",
+                        conf->play[i].file);
         log_info("sim", "play", "file loaded lines=%zu path=%s", play_lines(s->play[ep]), endpoints[ep]->path);
     }
     return 0;
@@ -267,8 +303,8 @@ static int serve(sim_t *s, const run_conf_t *conf, SSL_CTX *tls)
     if (srv_listen(s->srv, tls, &s->tls_port)) return fail("cannot listen on the TLS port", strerror(errno));
     if (srv_listen(s->srv, NULL, &s->ctl_port)) return fail("cannot listen on the control port", strerror(errno));
     if (!write_env(s, conf->state)) return fail("cannot write sim.env", strerror(errno));
-    log_info("sim", "-", "venues are simulated seed=%llu rate=%u tls=127.0.0.1:%u control=http://127.0.0.1:%u", (unsigned long long)s->seed,
-             conf->rate, s->tls_port, s->ctl_port);
+    log_info("sim", "-", "venues are simulated seed=%llu rate=%u tls=127.0.0.1:%u control=http://127.0.0.1:%u",
+             (unsigned long long)s->seed, conf->rate, s->tls_port, s->ctl_port);
     int signo = srv_run(s->srv);
     log_info("sim", "-", "stopped signal=%d", signo);
     return 0;

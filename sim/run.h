@@ -9,7 +9,11 @@ typedef struct {
     uint64_t seed;
     unsigned rate;
     uint16_t tls_port, ctl_port;
-    struct { const char *file; ep_t ep; unsigned rate; } play[EP_N];
+    struct {
+        const char *file;
+        ep_t ep;
+        unsigned rate;
+    } play[EP_N];
     unsigned plays_n;
 } run_conf_t;
 

@@ -7,19 +7,17 @@
 #include <event2/event.h>
 #include <event2/listener.h>
 #include <netinet/tcp.h>
-#include <openssl/evp.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <strings.h>
 #include <sys/socket.h>
 #include <time.h>
 
 #include "base/buf.h"
-#include "base/codec.h"
 #include "sim/frame.h"
+#include "sim/head.h"
 
-#define HEAD_MS 10000   /* handshake and request head */
-#define IDLE_MS 75000   /* between requests */
+#define HEAD_MS 10000    /* handshake and request head */
+#define IDLE_MS 75000    /* between requests */
 #define FAREWELL_MS 2000 /* to send what is left */
 #define LINGER_MS 100
 #define LISTENERS_MAX 2
@@ -45,10 +43,8 @@ struct conn {
     void *user;
     int64_t since_ms, ping_ms;
     char head[SRV_HEAD_MAX + 1];
-    size_t head_n, body_n;
-    sreq_t req;
-    char accept[32];
-    bool keep_alive;
+    size_t head_n;
+    head_t req;
     buf_t msg; /* client message being assembled */
     bool in_msg;
 };
@@ -80,8 +76,10 @@ size_t conn_unsent(const conn_t *c)
 
 static void pass_on(conn_t *c, size_t limit)
 {
-    if (!limit) bufferevent_write_buffer(c->bev, c->out);
-    else evbuffer_remove_buffer(c->out, bufferevent_get_output(c->bev), limit);
+    if (!limit)
+        bufferevent_write_buffer(c->bev, c->out);
+    else
+        evbuffer_remove_buffer(c->out, bufferevent_get_output(c->bev), limit);
 }
 
 static void send_bytes(conn_t *c, const void *p, size_t n)
@@ -164,22 +162,24 @@ void conn_reply(conn_t *c, int status, const char *type, span_t body)
 {
     buf_t b;
     buf_init(&b, 1024);
-    buf_fmt(&b, "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n%s%s\r\n", status, reason(status), type, body.n,
-            status == 426 ? "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" : "",
-            c->keep_alive ? "" : "Connection: close\r\n");
+    buf_fmt(&b, "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n%s%s\r\n", status, reason(status), type,
+            body.n, status == 426 ? "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" : "",
+            c->req.keep_alive ? "" : "Connection: close\r\n");
     send_bytes(c, b.p, b.n);
     buf_fini(&b);
     if (body.n) send_bytes(c, body.p, body.n);
     c->owes = false;
-    if (!c->keep_alive) leave(c);
+    if (!c->req.keep_alive) leave(c);
 }
 
 void conn_upgrade(conn_t *c)
 {
     buf_t b;
     buf_init(&b, 512);
-    buf_fmt(&b, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n",
-            c->accept);
+    buf_fmt(&b,
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "
+            "%s\r\n\r\n",
+            c->req.accept);
     c->state = C_WS;
     c->upgraded = true;
     c->owes = false;
@@ -188,111 +188,25 @@ void conn_upgrade(conn_t *c)
     buf_fini(&b);
 }
 
-/* ---- request head ---- */
-
-static span_t trim(span_t s)
-{
-    while (s.n && (*s.p == ' ' || *s.p == '\t')) s = span_make(s.p + 1, s.n - 1);
-    while (s.n && (s.p[s.n - 1] == ' ' || s.p[s.n - 1] == '\t' || s.p[s.n - 1] == '\r')) s.n--;
-    return s;
-}
-
-static span_t cut(span_t *rest, char sep)
-{
-    const char *e = rest->n ? memchr(rest->p, sep, rest->n) : NULL;
-    span_t out = e ? span_make(rest->p, (size_t)(e - rest->p)) : *rest;
-    *rest = e ? span_make(e + 1, rest->n - out.n - 1) : span_make(rest->p + rest->n, 0);
-    return out;
-}
-
-static bool same(span_t a, const char *b) { return a.n == strlen(b) && strncasecmp(a.p, b, a.n) == 0; }
-
-static bool has_token(span_t list, const char *word)
-{
-    while (list.n) {
-        if (same(trim(cut(&list, ',')), word)) return true;
-    }
-    return false;
-}
-
-static bool make_accept(conn_t *c, span_t key)
-{
-    uint8_t raw[32], digest[EVP_MAX_MD_SIZE];
-    size_t n;
-    unsigned dn;
-    if (b64_decode(key, raw, sizeof(raw), &n) || n != 16) return false;
-    char text[128];
-    static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-    memcpy(text, key.p, key.n);
-    memcpy(text + key.n, guid, sizeof(guid) - 1);
-    return EVP_Digest(text, key.n + sizeof(guid) - 1, digest, &dn, EVP_sha1(), NULL) == 1 &&
-           b64_encode(digest, dn, c->accept, sizeof(c->accept)) > 0;
-}
-
-typedef struct { bool upgrade, connection, version, bad; span_t key; size_t length; } head_facts_t;
-
-static void read_header(conn_t *c, span_t name, span_t value, head_facts_t *f)
-{
-    if (same(name, "upgrade")) f->upgrade = has_token(value, "websocket");
-    else if (same(name, "connection")) {
-        f->connection = has_token(value, "upgrade");
-        if (has_token(value, "close")) c->keep_alive = false;
-    } else if (same(name, "sec-websocket-version")) f->version = span_is(value, "13");
-    else if (same(name, "sec-websocket-key")) f->key = value;
-    else if (same(name, "content-type")) c->req.type = value;
-    else if (same(name, "transfer-encoding")) f->bad = true;
-    else if (same(name, "content-length")) {
-        if (!value.n || value.n > 9) f->bad = true;
-        for (size_t i = 0; i < value.n && !f->bad; i++) {
-            if (value.p[i] < '0' || value.p[i] > '9') f->bad = true;
-            f->length = f->length * 10 + (size_t)(value.p[i] - '0');
-        }
-    }
-}
-
-/* 0: fine; else the status to answer with. */
-static int parse_head(conn_t *c)
-{
-    span_t rest = span_make(c->head, c->head_n), line = trim(cut(&rest, '\n'));
-    head_facts_t f = {0};
-    memset(&c->req, 0, sizeof(c->req));
-    c->keep_alive = true;
-    c->req.method = cut(&line, ' ');
-    span_t target = cut(&line, ' ');
-    if (!span_is(line, "HTTP/1.1") || !target.n || target.p[0] != '/') return c->keep_alive = false, 400;
-    c->req.path = cut(&target, '?');
-    c->req.query = target;
-    while (rest.n) {
-        span_t value = trim(cut(&rest, '\n'));
-        span_t name = cut(&value, ':');
-        if (name.n) read_header(c, name, trim(value), &f);
-    }
-    if (f.bad) return c->keep_alive = false, 400;
-    if (f.length > SRV_BODY_MAX) return c->keep_alive = false, 413;
-    c->body_n = f.length;
-    c->req.upgrade = f.upgrade && f.connection;
-    if (c->req.upgrade && (!f.version || f.key.n > 64 || !make_accept(c, f.key))) return c->keep_alive = false, 426;
-    return 0;
-}
-
 /* ---- receiving ---- */
 
 static void refuse(conn_t *c, int status)
 {
     static const char text[] = "{\"error\":\"request refused\"}";
-    c->keep_alive = false;
+    c->req.keep_alive = false;
     conn_reply(c, status, "application/json", SPAN_LIT(text));
 }
 
 static void serve(conn_t *c, struct evbuffer *in)
 {
-    if (c->body_n) c->req.body = span_make((const char *)evbuffer_pullup(in, (ev_ssize_t)c->body_n), c->body_n);
+    size_t n = c->req.body_n;
+    sreq_t r = {c->req.method, c->req.path, c->req.query, c->req.type, span_make(NULL, 0), c->req.upgrade};
+    if (n) r.body = span_make((const char *)evbuffer_pullup(in, (ev_ssize_t)n), n);
     c->state = C_HEAD;
     c->owes = true;
     c->since_ms = now_ms();
-    c->s->h.on_request(c->s->h.ctx, c, &c->req);
-    evbuffer_drain(in, c->body_n);
-    c->body_n = 0;
+    c->s->h.on_request(c->s->h.ctx, c, &r);
+    evbuffer_drain(in, n);
 }
 
 /* true: made progress, look again. */
@@ -300,7 +214,7 @@ static bool read_http(conn_t *c, struct evbuffer *in)
 {
     if (c->owes) return false;
     if (c->state == C_BODY) {
-        if (evbuffer_get_length(in) < c->body_n) return false;
+        if (evbuffer_get_length(in) < c->req.body_n) return false;
         serve(c, in);
         return true;
     }
@@ -311,7 +225,8 @@ static bool read_http(conn_t *c, struct evbuffer *in)
     }
     c->head_n = (size_t)end.pos;
     evbuffer_remove(in, c->head, c->head_n + 4);
-    int bad = parse_head(c);
+    int bad = head_parse(span_make(c->head, c->head_n), &c->req);
+    if (!bad && c->req.body_n > SRV_BODY_MAX) bad = 413;
     if (bad) {
         refuse(c, bad);
         return false;
@@ -350,8 +265,10 @@ static void take_frame(conn_t *c, const frame_t *f, const char *body)
         return;
     case FRAME_PONG: return;
     case FRAME_CLOSE:
-        if (quiet) leave(c);
-        else conn_close(c, 1000);
+        if (quiet)
+            leave(c);
+        else
+            conn_close(c, 1000);
         return;
     default: conn_close(c, f->op == FRAME_BINARY ? 1003 : 1002);
     }
@@ -387,8 +304,10 @@ static void on_read(struct bufferevent *bev, void *arg)
     struct evbuffer *in = bufferevent_get_input(bev);
     bool more = true;
     while (more) {
-        if (c->state == C_HEAD || c->state == C_BODY) more = read_http(c, in);
-        else if (c->state == C_WS) more = read_ws(c, in);
+        if (c->state == C_HEAD || c->state == C_BODY)
+            more = read_http(c, in);
+        else if (c->state == C_WS)
+            more = read_ws(c, in);
         else {
             evbuffer_drain(in, evbuffer_get_length(in));
             return;
@@ -432,8 +351,9 @@ static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct socka
     conn_t *c = s->conns_n < SRV_CONNS_MAX ? calloc(1, sizeof(*c)) : NULL;
     SSL *ssl = c && ls->tls ? SSL_new(ls->tls) : NULL;
     if (c && (!ls->tls || ssl)) {
-        c->bev = ssl ? bufferevent_openssl_socket_new(s->base, fd, ssl, BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE)
-                     : bufferevent_socket_new(s->base, fd, BEV_OPT_CLOSE_ON_FREE);
+        c->bev =
+            ssl ? bufferevent_openssl_socket_new(s->base, fd, ssl, BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE)
+                : bufferevent_socket_new(s->base, fd, BEV_OPT_CLOSE_ON_FREE);
         c->out = evbuffer_new();
     }
     if (!c || !c->bev || !c->out) {
@@ -558,9 +478,11 @@ xerr_t srv_listen(srv_t *s, SSL_CTX *tls, uint16_t *port)
 {
     XASSERT(s->ls_n < LISTENERS_MAX);
     listener_t *ls = &s->ls[s->ls_n];
-    struct sockaddr_in sa = {.sin_family = AF_INET, .sin_port = htons(*port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in sa = {
+        .sin_family = AF_INET, .sin_port = htons(*port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     *ls = (listener_t){.s = s, .tls = tls};
-    ls->l = evconnlistener_new_bind(s->base, on_accept, ls, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_REUSEABLE | LEV_OPT_CLOSE_ON_EXEC, 128,
+    ls->l = evconnlistener_new_bind(s->base, on_accept, ls,
+                                    LEV_OPT_CLOSE_ON_FREE | LEV_OPT_REUSEABLE | LEV_OPT_CLOSE_ON_EXEC, 128,
                                     (struct sockaddr *)&sa, (int)sizeof(sa));
     if (!ls->l) return XE_DOWN;
     evconnlistener_set_error_cb(ls->l, on_accept_error);
@@ -580,15 +502,39 @@ int srv_run(srv_t *s)
     return s->signal;
 }
 
-void srv_stop(srv_t *s) { event_base_loopbreak(s->base); }
-uint64_t srv_refused(const srv_t *s) { return s->refused; }
-uint64_t srv_overrun(const srv_t *s) { return s->overrun; }
+void srv_stop(srv_t *s)
+{
+    event_base_loopbreak(s->base);
+}
+uint64_t srv_refused(const srv_t *s)
+{
+    return s->refused;
+}
+uint64_t srv_overrun(const srv_t *s)
+{
+    return s->overrun;
+}
 
-bool conn_plain(const conn_t *c) { return c->plain; }
-int conn_tag(const conn_t *c) { return c->tag; }
-void *conn_user(const conn_t *c) { return c->user; }
-bool conn_is_ws(const conn_t *c) { return c->state == C_WS; }
-bool conn_owes(const conn_t *c) { return c->owes; }
+bool conn_plain(const conn_t *c)
+{
+    return c->plain;
+}
+int conn_tag(const conn_t *c)
+{
+    return c->tag;
+}
+void *conn_user(const conn_t *c)
+{
+    return c->user;
+}
+bool conn_is_ws(const conn_t *c)
+{
+    return c->state == C_WS;
+}
+bool conn_owes(const conn_t *c)
+{
+    return c->owes;
+}
 
 void conn_set(conn_t *c, int tag, void *user)
 {

@@ -16,9 +16,9 @@
 
 #define SRV_CONNS_MAX 256
 #define SRV_HEAD_MAX 8192
-#define SRV_BODY_MAX 262144           /* request body, and one client message */
-#define SRV_UNSENT_MAX (32u << 20)    /* unsent bytes of one connection; beyond: reset */
-#define SRV_FRAGMENT 65536            /* larger messages leave as fragments of this size */
+#define SRV_BODY_MAX 262144        /* request body, and one client message */
+#define SRV_UNSENT_MAX (32u << 20) /* unsent bytes of one connection; beyond: reset */
+#define SRV_FRAGMENT 65536         /* larger messages leave as fragments of this size */
 
 typedef struct srv srv_t;
 typedef struct conn conn_t;
@@ -32,10 +32,10 @@ typedef struct {
 typedef struct {
     void (*on_request)(void *ctx, conn_t *c, const sreq_t *r); /* may leave it unanswered */
     void (*on_text)(void *ctx, conn_t *c, span_t text);
-    void (*on_drain)(void *ctx, conn_t *c); /* little is left unsent */
-    void (*on_close)(void *ctx, conn_t *c); /* last call for c, only after conn_upgrade */
-    bool (*muted)(void *ctx, conn_t *c);    /* sends nothing, not even pongs */
-    size_t (*trickle)(void *ctx, conn_t *c); /* bytes it may send per turn; 0: no limit */
+    void (*on_drain)(void *ctx, conn_t *c);     /* little is left unsent */
+    void (*on_close)(void *ctx, conn_t *c);     /* last call for c, only after conn_upgrade */
+    bool (*muted)(void *ctx, conn_t *c);        /* sends nothing, not even pongs */
+    size_t (*trickle)(void *ctx, conn_t *c);    /* bytes it may send per turn; 0: no limit */
     void (*on_turn)(void *ctx, int64_t now_ms); /* every SRV_TURN_MS */
     void *ctx;
 } srv_hooks_t;
@@ -62,7 +62,7 @@ size_t conn_unsent(const conn_t *c);
 
 void conn_reply(conn_t *c, int status, const char *type, span_t body);
 void conn_upgrade(conn_t *c);
-void conn_text(conn_t *c, span_t text); /* one message */
+void conn_text(conn_t *c, span_t text);    /* one message */
 void conn_close(conn_t *c, unsigned code); /* closing handshake, then the end */
 void conn_reset(conn_t *c);                /* TCP reset, no farewell */
 /* Every open connection in turn; fn may reset or close. */

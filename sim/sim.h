@@ -35,19 +35,22 @@ typedef struct {
     size_t client_size;
     void (*open)(sim_t *s, conn_t *c, span_t query);
     void (*text)(sim_t *s, conn_t *c, span_t text);
-    void (*post)(sim_t *s, conn_t *c, const sreq_t *r);   /* NULL: websocket only */
-    void (*turn)(sim_t *s, conn_t *c);                    /* NULL: nothing by the clock */
-    void (*book)(sim_t *s, conn_t *c, mbook_id_t id);     /* a book changed */
-    void (*second)(sim_t *s, conn_t *c, mbook_id_t id);   /* the book's changes of the last second stand in its chain */
-    void (*slot)(sim_t *s, conn_t *c);                    /* a slot passed */
-    void (*idle)(sim_t *s, conn_t *c);                    /* instead of turn once a played file has ended; may be NULL */
+    void (*post)(sim_t *s, conn_t *c, const sreq_t *r); /* NULL: websocket only */
+    void (*turn)(sim_t *s, conn_t *c);                  /* NULL: nothing by the clock */
+    void (*book)(sim_t *s, conn_t *c, mbook_id_t id);   /* a book changed */
+    void (*second)(sim_t *s, conn_t *c, mbook_id_t id); /* the book's changes of the last second stand in its chain */
+    void (*slot)(sim_t *s, conn_t *c);                  /* a slot passed */
+    void (*idle)(sim_t *s, conn_t *c);                  /* instead of turn once a played file has ended; may be NULL */
 } endpoint_t;
 
 extern const endpoint_t endpoint_coinbase, endpoint_gemini, endpoint_gemini_v2, endpoint_solana;
 const endpoint_t *endpoint_of(ep_t ep);
 const char *sv_name(sv_t v);
 
-typedef struct { unsigned clients; uint64_t connects, messages, bytes, requests, requests_bad; } sv_stats_t;
+typedef struct {
+    unsigned clients;
+    uint64_t connects, messages, bytes, requests, requests_bad;
+} sv_stats_t;
 
 typedef struct {
     int64_t until_ms[SV_N][FAULT_N];
@@ -57,7 +60,11 @@ typedef struct {
 } faults_t;
 
 #define CHAIN_DIRTY 1024
-typedef struct { uint64_t before, last, sent_1s; mchange_t dirty[CHAIN_DIRTY]; unsigned dirty_n; } chain_t;
+typedef struct {
+    uint64_t before, last, sent_1s;
+    mchange_t dirty[CHAIN_DIRTY];
+    unsigned dirty_n;
+} chain_t;
 
 struct sim {
     srv_t *srv;
@@ -65,12 +72,12 @@ struct sim {
     pool_t pool;
     faults_t faults;
     arena_pool_t *arenas;
-    buf_t body, msg;      /* scratch of one message */
-    play_t *play[EP_N];   /* NULL: the endpoint shows the market */
+    buf_t body, msg;    /* scratch of one message */
+    play_t *play[EP_N]; /* NULL: the endpoint shows the market */
     sv_stats_t stats[SV_N];
     uint64_t seed;
     int64_t start_ms, now_ms, stepped_ms;
-    int64_t wall_ns;      /* of this turn */
+    int64_t wall_ns; /* of this turn */
     uint64_t slot, sub_id;
     chain_t chain[BOOK_N];
     uint64_t update_id; /* shared by all symbols of Gemini */
@@ -81,7 +88,8 @@ struct sim {
 /* ---- out.c ---- */
 
 typedef enum { OUT_REPLY, OUT_SNAPSHOT, OUT_UPDATE } out_kind_t;
-void out_text(sim_t *s, conn_t *c, span_t text, out_kind_t kind); /* gap acts on updates, garbage on updates and snapshots */
+void out_text(sim_t *s, conn_t *c, span_t text,
+              out_kind_t kind); /* gap acts on updates, garbage on updates and snapshots */
 void out_rpc(sim_t *s, conn_t *c, span_t body);
 void iso_ns(int64_t unix_ns, char out[40]); /* "2026-08-09T21:05:48.228568804Z" */
 void iso_us(int64_t unix_ns, char out[40]); /* microseconds with trailing zeros cut */

@@ -15,7 +15,10 @@
 #define SERVER_DAYS 365
 #define RENEW_S (7 * 86400) /* made again when less than this is left */
 
-typedef struct { EVP_PKEY *key; X509 *cert; } pair_t;
+typedef struct {
+    EVP_PKEY *key;
+    X509 *cert;
+} pair_t;
 
 static void pair_fini(pair_t *p)
 {
@@ -46,7 +49,8 @@ static bool load(const char *dir, const char *key, const char *cert, pair_t *out
     if (c) fclose(c);
     bool good = out->key && out->cert && X509_check_private_key(out->cert, out->key) == 1;
     time_t soon = time(NULL) + RENEW_S;
-    good = good && X509_cmp_current_time(X509_get0_notBefore(out->cert)) < 0 && X509_cmp_time(X509_get0_notAfter(out->cert), &soon) > 0;
+    good = good && X509_cmp_current_time(X509_get0_notBefore(out->cert)) < 0 &&
+           X509_cmp_time(X509_get0_notAfter(out->cert), &soon) > 0;
     if (!good) pair_fini(out);
     return good;
 }
@@ -96,9 +100,11 @@ static bool make(pair_t *out, const pair_t *issuer, const char *cn, int days)
     out->key = EVP_EC_gen("P-256");
     out->cert = X509_new();
     const pair_t *by = issuer ? issuer : out;
-    bool ok = out->key && out->cert && X509_set_version(out->cert, 2) == 1 && random_serial(out->cert) && name_it(out->cert, cn) &&
-              X509_gmtime_adj(X509_getm_notBefore(out->cert), -3600) && X509_gmtime_adj(X509_getm_notAfter(out->cert), 86400L * days) &&
-              X509_set_pubkey(out->cert, out->key) == 1 && X509_set_issuer_name(out->cert, X509_get_subject_name(by->cert)) == 1 &&
+    bool ok = out->key && out->cert && X509_set_version(out->cert, 2) == 1 && random_serial(out->cert) &&
+              name_it(out->cert, cn) && X509_gmtime_adj(X509_getm_notBefore(out->cert), -3600) &&
+              X509_gmtime_adj(X509_getm_notAfter(out->cert), 86400L * days) &&
+              X509_set_pubkey(out->cert, out->key) == 1 &&
+              X509_set_issuer_name(out->cert, X509_get_subject_name(by->cert)) == 1 &&
               extend(out->cert, by->cert, NID_subject_key_identifier, "hash") &&
               extend(out->cert, by->cert, NID_authority_key_identifier, "keyid:always");
     if (issuer) {
@@ -139,8 +145,8 @@ xerr_t tls_open(const char *dir, SSL_CTX **out, const char **why)
     *why = prepare(dir, &ca, &server);
     if (!*why) {
         ctx = SSL_CTX_new(TLS_server_method());
-        if (!ctx || SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) != 1 || SSL_CTX_use_certificate(ctx, server.cert) != 1 ||
-            SSL_CTX_use_PrivateKey(ctx, server.key) != 1) {
+        if (!ctx || SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) != 1 ||
+            SSL_CTX_use_certificate(ctx, server.cert) != 1 || SSL_CTX_use_PrivateKey(ctx, server.key) != 1) {
             *why = "cannot set up TLS";
             SSL_CTX_free(ctx);
             ctx = NULL;

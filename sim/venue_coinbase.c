@@ -144,7 +144,8 @@ static void heartbeat(sim_t *s, conn_t *c)
     iso_ns(s->wall_ns, iso);
     iso[10] = ' ';
     iso[strlen(iso) - 1] = 0;
-    snprintf(text, sizeof(text), "%s +0000 UTC m=+%lld.%09lld", iso, (long long)(up / 1000), (long long)(up % 1000 * 1000000));
+    snprintf(text, sizeof(text), "%s +0000 UTC m=+%lld.%09lld", iso, (long long)(up / 1000),
+             (long long)(up % 1000 * 1000000));
     cl->beat_ms = s->now_ms;
     begin(s, c, "heartbeats", &w);
     member_text(&w, "current_time", text);
@@ -244,7 +245,10 @@ static void apply(sim_t *s, conn_t *c, int ch, int set, bool on)
     subscriptions(s, c);
 }
 
-typedef struct { sim_t *s; conn_t *c; } call_t;
+typedef struct {
+    sim_t *s;
+    conn_t *c;
+} call_t;
 
 static void request(void *ctx, const json_t *v)
 {
@@ -268,16 +272,20 @@ static void request(void *ctx, const json_t *v)
         return;
     }
     int set = json_len(list) ? products(k->s, list) : on ? 0 : (1 << PRODUCTS) - 1;
-    if (set < 0 || (on && set == 0 && ch != CH_HEARTBEATS)) complain(k->s, k->c, "failure to subscribe");
-    else apply(k->s, k->c, ch, set, on);
+    if (set < 0 || (on && set == 0 && ch != CH_HEARTBEATS))
+        complain(k->s, k->c, "failure to subscribe");
+    else
+        apply(k->s, k->c, ch, set, on);
 }
 
 static void text(sim_t *s, conn_t *c, span_t t)
 {
     call_t k = {s, c};
     coinbase_t *cb = conn_user(c);
-    if (s->play[EP_COINBASE] && play_text(s, c, t)) cb->asked = true;
-    else if (!with_json(s, t, request, &k)) complain(s, c, "failure to subscribe");
+    if (s->play[EP_COINBASE] && play_text(s, c, t))
+        cb->asked = true;
+    else if (!with_json(s, t, request, &k))
+        complain(s, c, "failure to subscribe");
 }
 
 /* ---- by the clock ---- */
@@ -313,5 +321,11 @@ static void book(sim_t *s, conn_t *c, mbook_id_t id)
 }
 
 const endpoint_t endpoint_coinbase = {
-    .path = "/coinbase", .venue = SV_COINBASE, .client_size = sizeof(coinbase_t), .text = text, .turn = turn, .book = book, .idle = idle,
+    .path = "/coinbase",
+    .venue = SV_COINBASE,
+    .client_size = sizeof(coinbase_t),
+    .text = text,
+    .turn = turn,
+    .book = book,
+    .idle = idle,
 };

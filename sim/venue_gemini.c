@@ -18,7 +18,7 @@ static const char *const stream_name[ST_N] = {"@depth@100ms", "@depth", "@trade"
 typedef struct {
     client_t cl;
     bool sub[ST_N][SYMBOLS];
-    int64_t snapshot; /* from the URL: -1 all levels, 0 none, n best n */
+    int64_t snapshot;           /* from the URL: -1 all levels, 0 none, n best n */
     mlevel_t touch[SYMBOLS][2]; /* last bookTicker sent */
 } gemini_t;
 
@@ -154,8 +154,10 @@ static void reply_head(sim_t *s, jw_t *w, const json_t *id, int status)
     jw_init(w, &s->msg);
     jw_obj(w);
     jw_key(w, "id");
-    if (id && (json_type(id) == JSON_STR || json_type(id) == JSON_NUM)) jw_raw(w, json_raw(id));
-    else jw_null(w);
+    if (id && (json_type(id) == JSON_STR || json_type(id) == JSON_NUM))
+        jw_raw(w, json_raw(id));
+    else
+        jw_null(w);
     jw_key(w, "status");
     jw_i64(w, status);
 }
@@ -261,19 +263,28 @@ static void list(sim_t *s, conn_t *c, const json_t *id)
     reply_end(s, c, &w);
 }
 
-typedef struct { sim_t *s; conn_t *c; } call_t;
+typedef struct {
+    sim_t *s;
+    conn_t *c;
+} call_t;
 
 static void request(void *ctx, const json_t *v)
 {
     call_t *k = ctx;
     const json_t *id = json_get(v, "id"), *params = json_get(v, "params");
     span_t method = json_str(json_get(v, "method"));
-    if (span_is(method, "subscribe")) change(k->s, k->c, id, params, true);
-    else if (span_is(method, "unsubscribe")) change(k->s, k->c, id, params, false);
-    else if (span_is(method, "ping")) acknowledge(k->s, k->c, id);
-    else if (span_is(method, "time")) server_time(k->s, k->c, id);
-    else if (span_is(method, "list_subscriptions")) list(k->s, k->c, id);
-    else refuse(k->s, k->c, id, -1020, "Unsupported operation", span_make(NULL, 0));
+    if (span_is(method, "subscribe"))
+        change(k->s, k->c, id, params, true);
+    else if (span_is(method, "unsubscribe"))
+        change(k->s, k->c, id, params, false);
+    else if (span_is(method, "ping"))
+        acknowledge(k->s, k->c, id);
+    else if (span_is(method, "time"))
+        server_time(k->s, k->c, id);
+    else if (span_is(method, "list_subscriptions"))
+        list(k->s, k->c, id);
+    else
+        refuse(k->s, k->c, id, -1020, "Unsupported operation", span_make(NULL, 0));
 }
 
 static void text(sim_t *s, conn_t *c, span_t t)
@@ -289,7 +300,8 @@ static void open(sim_t *s, conn_t *c, span_t query)
     static const char key[] = "snapshot=";
     const char *at = query.n ? memmem(query.p, query.n, key, sizeof(key) - 1) : NULL;
     char num[16] = "";
-    for (size_t i = 0; at && i < sizeof(num) - 1 && at + sizeof(key) - 1 + i < query.p + query.n; i++) num[i] = at[sizeof(key) - 1 + i];
+    for (size_t i = 0; at && i < sizeof(num) - 1 && at + sizeof(key) - 1 + i < query.p + query.n; i++)
+        num[i] = at[sizeof(key) - 1 + i];
     g->snapshot = strtoll(num, NULL, 10);
 }
 
@@ -310,10 +322,17 @@ static void second(sim_t *s, conn_t *c, mbook_id_t id)
 {
     gemini_t *g = conn_user(c);
     for (unsigned y = 0; y < SYMBOLS; y++) {
-        if (symbol_book[y] == id && g->sub[ST_DEPTH_1S][y]) depth(s, c, y, s->chain[id].sent_1s, s->chain[id].dirty, s->chain[id].dirty_n);
+        if (symbol_book[y] == id && g->sub[ST_DEPTH_1S][y])
+            depth(s, c, y, s->chain[id].sent_1s, s->chain[id].dirty, s->chain[id].dirty_n);
     }
 }
 
 const endpoint_t endpoint_gemini = {
-    .path = "/gemini", .venue = SV_GEMINI, .client_size = sizeof(gemini_t), .open = open, .text = text, .book = book, .second = second,
+    .path = "/gemini",
+    .venue = SV_GEMINI,
+    .client_size = sizeof(gemini_t),
+    .open = open,
+    .text = text,
+    .book = book,
+    .second = second,
 };

@@ -8,7 +8,10 @@
 static const mbook_id_t symbol_book[SYMBOLS] = {BOOK_GM_SOL, BOOK_GM_USDC, BOOK_GM_BTC};
 static const char *const symbol_name[SYMBOLS] = {"SOLUSD", "USDCUSD", "BTCUSD"};
 
-typedef struct { client_t cl; bool sub[SYMBOLS]; } v2_t;
+typedef struct {
+    client_t cl;
+    bool sub[SYMBOLS];
+} v2_t;
 
 /* Whole numbers end in ".0". */
 static void put_dec(jw_t *w, int64_t v, unsigned dec)
@@ -133,7 +136,10 @@ static int symbol_of(span_t name)
     return -1;
 }
 
-typedef struct { sim_t *s; conn_t *c; } call_t;
+typedef struct {
+    sim_t *s;
+    conn_t *c;
+} call_t;
 
 static void request(void *ctx, const json_t *v)
 {
@@ -190,5 +196,11 @@ static void book(sim_t *s, conn_t *c, mbook_id_t id)
 }
 
 const endpoint_t endpoint_gemini_v2 = {
-    .path = "/gemini-v2", .venue = SV_GEMINI, .client_size = sizeof(v2_t), .text = text, .turn = turn, .book = book, .idle = turn,
+    .path = "/gemini-v2",
+    .venue = SV_GEMINI,
+    .client_size = sizeof(v2_t),
+    .text = text,
+    .turn = turn,
+    .book = book,
+    .idle = turn,
 };

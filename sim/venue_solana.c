@@ -9,8 +9,17 @@
 #define API_VERSION "2.3.7"
 
 typedef enum { ENC_BASE58, ENC_BASE64 } enc_t;
-typedef struct { uint64_t id; bool slots; uint8_t key[32]; enc_t enc; } sub_t;
-typedef struct { client_t cl; sub_t sub[SUBS_MAX]; unsigned n; } solana_t;
+typedef struct {
+    uint64_t id;
+    bool slots;
+    uint8_t key[32];
+    enc_t enc;
+} sub_t;
+typedef struct {
+    client_t cl;
+    sub_t sub[SUBS_MAX];
+    unsigned n;
+} solana_t;
 
 typedef struct {
     sim_t *s;
@@ -19,7 +28,11 @@ typedef struct {
     const json_t *id, *params;
 } rpc_t;
 
-typedef struct { enc_t enc; bool sliced; int64_t offset, length, min_slot; } opts_t;
+typedef struct {
+    enc_t enc;
+    bool sliced;
+    int64_t offset, length, min_slot;
+} opts_t;
 
 /* ---- answers ---- */
 
@@ -33,8 +46,10 @@ static void envelope(rpc_t *r)
 static void put_id(rpc_t *r)
 {
     jw_key(r->w, "id");
-    if (r->id && (json_type(r->id) == JSON_NUM || json_type(r->id) == JSON_STR)) jw_raw(r->w, json_raw(r->id));
-    else jw_null(r->w);
+    if (r->id && (json_type(r->id) == JSON_NUM || json_type(r->id) == JSON_STR))
+        jw_raw(r->w, json_raw(r->id));
+    else
+        jw_null(r->w);
 }
 
 static void fail_data(rpc_t *r, int code, const char *message, const char *key, int64_t value)
@@ -58,7 +73,10 @@ static void fail_data(rpc_t *r, int code, const char *message, const char *key, 
     jw_end(r->w);
 }
 
-static void fail(rpc_t *r, int code, const char *message) { fail_data(r, code, message, NULL, 0); }
+static void fail(rpc_t *r, int code, const char *message)
+{
+    fail_data(r, code, message, NULL, 0);
+}
 
 static void begin(rpc_t *r)
 {
@@ -159,17 +177,21 @@ static bool options(rpc_t *r, const json_t *v, opts_t *o)
     span_t enc = json_str(json_get(v, "encoding"));
     const json_t *slice = json_get(v, "dataSlice"), *min = json_get(v, "minContextSlot");
     /* No parser here knows these accounts, so jsonParsed falls back as it does in life. */
-    if (span_is(enc, "base64") || span_is(enc, "jsonParsed")) o->enc = ENC_BASE64;
-    else if (enc.n && !span_is(enc, "base58")) return fail(r, -32602, "Invalid params: encoding not supported"), false;
+    if (span_is(enc, "base64") || span_is(enc, "jsonParsed"))
+        o->enc = ENC_BASE64;
+    else if (enc.n && !span_is(enc, "base58"))
+        return fail(r, -32602, "Invalid params: encoding not supported"), false;
     if (slice && json_type(slice) == JSON_OBJ) {
         o->sliced = true;
-        if (!json_get(slice, "offset") || json_i64(json_get(slice, "offset"), &o->offset) || o->offset < 0 || !json_get(slice, "length") ||
-            json_i64(json_get(slice, "length"), &o->length) || o->length < 0)
+        if (!json_get(slice, "offset") || json_i64(json_get(slice, "offset"), &o->offset) || o->offset < 0 ||
+            !json_get(slice, "length") || json_i64(json_get(slice, "length"), &o->length) || o->length < 0)
             return fail(r, -32602, "Invalid params: dataSlice"), false;
     }
-    if (min && (json_i64(min, &o->min_slot) || o->min_slot < 0)) return fail(r, -32602, "Invalid params: minContextSlot"), false;
+    if (min && (json_i64(min, &o->min_slot) || o->min_slot < 0))
+        return fail(r, -32602, "Invalid params: minContextSlot"), false;
     if (o->min_slot > (int64_t)r->s->slot)
-        return fail_data(r, -32016, "Minimum context slot has not been reached", "contextSlot", (int64_t)r->s->slot), false;
+        return fail_data(r, -32016, "Minimum context slot has not been reached", "contextSlot", (int64_t)r->s->slot),
+               false;
     return true;
 }
 
@@ -180,7 +202,10 @@ static bool fits_base58(rpc_t *r, const uint8_t key[32], const opts_t *o)
     buf_reset(&r->s->body);
     if (o->enc != ENC_BASE58 || pool_account(&r->s->pool, key, &r->s->body, owner, &lamports)) return true;
     size_t n = r->s->body.n;
-    if (o->sliced) n = (size_t)o->offset >= n ? 0 : n - (size_t)o->offset < (size_t)o->length ? n - (size_t)o->offset : (size_t)o->length;
+    if (o->sliced)
+        n = (size_t)o->offset >= n                      ? 0
+            : n - (size_t)o->offset < (size_t)o->length ? n - (size_t)o->offset
+                                                        : (size_t)o->length;
     if (n <= 64) return true;
     fail(r, -32600, "Encoded binary (base 58) data should be less than 128 bytes, please use Base64 encoding.");
     return false;
@@ -197,7 +222,8 @@ static void get_account(rpc_t *r)
 {
     uint8_t key[32];
     opts_t o;
-    if (!key_of(r, json_at(r->params, 0), key) || !options(r, json_at(r->params, 1), &o) || !fits_base58(r, key, &o)) return;
+    if (!key_of(r, json_at(r->params, 0), key) || !options(r, json_at(r->params, 1), &o) || !fits_base58(r, key, &o))
+        return;
     begin(r);
     context(r->s, r->w, true);
     put_account(r->s, r->w, key, &o);
@@ -275,12 +301,17 @@ static void account_subscribe(rpc_t *r)
 {
     sub_t sub = {0};
     opts_t o;
-    if (!key_of(r, json_at(r->params, 0), sub.key) || !options(r, json_at(r->params, 1), &o) || !fits_base58(r, sub.key, &o)) return;
+    if (!key_of(r, json_at(r->params, 0), sub.key) || !options(r, json_at(r->params, 1), &o) ||
+        !fits_base58(r, sub.key, &o))
+        return;
     sub.enc = o.enc;
     add_sub(r, sub);
 }
 
-static void slot_subscribe(rpc_t *r) { add_sub(r, (sub_t){.slots = true}); }
+static void slot_subscribe(rpc_t *r)
+{
+    add_sub(r, (sub_t){.slots = true});
+}
 
 static void unsubscribe(rpc_t *r)
 {
@@ -299,11 +330,19 @@ static void unsubscribe(rpc_t *r)
     fail(r, -32602, "Invalid subscription id.");
 }
 
-static const struct { const char *name; void (*fn)(rpc_t *r); bool socket; } methods[] = {
-    {"getAccountInfo", get_account, false},      {"getMultipleAccounts", get_accounts, false},
-    {"getSlot", get_slot, false},                {"getHealth", get_health, false},
-    {"getVersion", get_version, false},          {"accountSubscribe", account_subscribe, true},
-    {"accountUnsubscribe", unsubscribe, true},   {"slotSubscribe", slot_subscribe, true},
+static const struct {
+    const char *name;
+    void (*fn)(rpc_t *r);
+    bool socket;
+} methods[] = {
+    {"getAccountInfo", get_account, false},
+    {"getMultipleAccounts", get_accounts, false},
+    {"getSlot", get_slot, false},
+    {"getHealth", get_health, false},
+    {"getVersion", get_version, false},
+    {"accountSubscribe", account_subscribe, true},
+    {"accountUnsubscribe", unsubscribe, true},
+    {"slotSubscribe", slot_subscribe, true},
     {"slotUnsubscribe", unsubscribe, true},
 };
 
@@ -313,7 +352,8 @@ static void one(sim_t *s, conn_t *ws, jw_t *w, const json_t *v)
 {
     rpc_t r = {s, ws, w, json_get(v, "id"), json_get(v, "params")};
     const json_t *method = json_get(v, "method");
-    if (!v || json_type(v) != JSON_OBJ || !method || json_type(method) != JSON_STR || !span_is(json_str(json_get(v, "jsonrpc")), "2.0")) {
+    if (!v || json_type(v) != JSON_OBJ || !method || json_type(method) != JSON_STR ||
+        !span_is(json_str(json_get(v, "jsonrpc")), "2.0")) {
         fail(&r, -32600, "Invalid request");
         return;
     }
@@ -330,7 +370,10 @@ static void one(sim_t *s, conn_t *ws, jw_t *w, const json_t *v)
     fail(&r, -32601, "Method not found");
 }
 
-typedef struct { sim_t *s; conn_t *ws; } call_t;
+typedef struct {
+    sim_t *s;
+    conn_t *ws;
+} call_t;
 
 static void dispatch(void *ctx, const json_t *v)
 {
@@ -371,7 +414,8 @@ static void post(sim_t *s, conn_t *c, const sreq_t *r)
     if (!span_is(r->method, "POST")) {
         conn_reply(c, 405, "text/plain", SPAN_LIT("Used HTTP Method is not allowed. POST or OPTIONS is required\n"));
     } else if (r->type.n < json.n || memcmp(r->type.p, json.p, json.n) != 0) {
-        conn_reply(c, 415, "text/plain", SPAN_LIT("Supplied content type is not allowed. Content-Type: application/json is required\n"));
+        conn_reply(c, 415, "text/plain",
+                   SPAN_LIT("Supplied content type is not allowed. Content-Type: application/json is required\n"));
     } else {
         answer(s, NULL, r->body);
         out_rpc(s, c, buf_span(&s->msg));
@@ -423,5 +467,10 @@ static void slot(sim_t *s, conn_t *c)
 }
 
 const endpoint_t endpoint_solana = {
-    .path = "/solana", .venue = SV_SOLANA, .client_size = sizeof(solana_t), .text = text, .post = post, .slot = slot,
+    .path = "/solana",
+    .venue = SV_SOLANA,
+    .client_size = sizeof(solana_t),
+    .text = text,
+    .post = post,
+    .slot = slot,
 };

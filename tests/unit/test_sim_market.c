@@ -31,7 +31,9 @@ static void sound(const mbook_t *b)
     for (unsigned s = 0; s < 2; s++) {
         for (unsigned i = 0; i < b->n[s]; i++) {
             assert_true(b->side[s][i].px > 0 && b->side[s][i].qty > 0);
-            if (i) assert_true(s == MSIDE_BID ? b->side[s][i].px < b->side[s][i - 1].px : b->side[s][i].px > b->side[s][i - 1].px);
+            if (i)
+                assert_true(s == MSIDE_BID ? b->side[s][i].px < b->side[s][i - 1].px
+                                           : b->side[s][i].px > b->side[s][i - 1].px);
         }
     }
 }
@@ -162,9 +164,15 @@ static void test_openings(void **state)
 static void test_decimals(void **state)
 {
     char t[DEC_SIM_MAX];
-    const struct { int64_t v; unsigned dec; int show; const char *want; } c[] = {
-        {15012, 2, -1, "150.12"}, {15010, 2, -1, "150.1"}, {15000, 2, -1, "150"}, {0, 8, -1, "0"}, {150123, 3, 5, "150.12300"},
-        {100, 8, 10, "0.0000010000"}, {5, 0, -1, "5"}, {5, 0, 2, "5.00"}, {-150, 2, -1, "-1.5"}, {1234500, 4, 2, "123.45"},
+    const struct {
+        int64_t v;
+        unsigned dec;
+        int show;
+        const char *want;
+    } c[] = {
+        {15012, 2, -1, "150.12"},    {15010, 2, -1, "150.1"},      {15000, 2, -1, "150"}, {0, 8, -1, "0"},
+        {150123, 3, 5, "150.12300"}, {100, 8, 10, "0.0000010000"}, {5, 0, -1, "5"},       {5, 0, 2, "5.00"},
+        {-150, 2, -1, "-1.5"},       {1234500, 4, 2, "123.45"},
     };
     for (size_t i = 0; i < sizeof(c) / sizeof(c[0]); i++) {
         size_t n = sim_dec(t, c[i].v, c[i].dec, c[i].show);
@@ -184,7 +192,8 @@ static void test_frames(void **state)
         assert_int_equal(frame_parse(h, n, &f), (int)n);
         assert_true(f.len == sizes[i] && f.op == FRAME_TEXT && f.fin == (i % 2) && !f.masked);
     }
-    const uint8_t masked[] = {0x81, 0x85, 1, 2, 3, 4}, reserved[] = {0xc1, 0}, long_ping[] = {0x89, 126, 0, 200}, split_ping[] = {0x09, 0};
+    const uint8_t masked[] = {0x81, 0x85, 1, 2, 3, 4}, reserved[] = {0xc1, 0}, long_ping[] = {0x89, 126, 0, 200},
+                  split_ping[] = {0x09, 0};
     const uint8_t huge[] = {0x81, 127, 0x80, 0, 0, 0, 0, 0, 0, 0};
     frame_t f;
     char body[5] = {1, 2, 3, 4, 1};
@@ -200,8 +209,9 @@ static void test_frames(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_seed), cmocka_unit_test(test_books),    cmocka_unit_test(test_changes_tell_everything), cmocka_unit_test(test_rate),
-        cmocka_unit_test(test_openings), cmocka_unit_test(test_decimals), cmocka_unit_test(test_frames),
+        cmocka_unit_test(test_seed),   cmocka_unit_test(test_books),    cmocka_unit_test(test_changes_tell_everything),
+        cmocka_unit_test(test_rate),   cmocka_unit_test(test_openings), cmocka_unit_test(test_decimals),
+        cmocka_unit_test(test_frames),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
-/* The simulated pool: encoders against the engine's decoders, liquidity sums, exact moves, derived addresses. The sim is
- * no library, so its sources are taken in here. */
+/* The simulated pool: encoders against the engine's decoders, liquidity sums, exact moves, derived addresses. The sim
+ * is no library, so its sources are taken in here. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -151,8 +151,9 @@ static void test_pda(void **state)
     char text[64];
     assert_int_equal(pda_find(NULL, 0, program, out, &bump), XE_OK);
     assert_false(pda_on_curve(out));
-    static const uint8_t base[32] = {0x58, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66,
-                                     0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66};
+    static const uint8_t base[32] = {0x58, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66,
+                                     0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66,
+                                     0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66};
     uint8_t two[32] = {2};
     assert_true(pda_on_curve(base)); /* the base point */
     assert_false(pda_on_curve(two)); /* y = 2 has no x */
@@ -166,8 +167,11 @@ static void test_pda(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip), cmocka_unit_test(test_moves), cmocka_unit_test(test_thousand_dollars_hardly_move_it),
-        cmocka_unit_test(test_addresses),  cmocka_unit_test(test_pda),
+        cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_moves),
+        cmocka_unit_test(test_thousand_dollars_hardly_move_it),
+        cmocka_unit_test(test_addresses),
+        cmocka_unit_test(test_pda),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
