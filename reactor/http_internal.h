@@ -104,6 +104,7 @@ struct req {
     unsigned refs;
     bool answered, internal, dispatched, closes, oom, want_continue, id_made;
     bool no_store_off; /* a handler gave its own Cache-Control */
+    uint8_t id_n;
     int status;
     http_head_t head;
     char *text;        /* the bytes of the head */

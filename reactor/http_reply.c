@@ -115,7 +115,7 @@ static char *put_head(req_t *r, char *w, int status, const char *type, size_t bo
     w = put(w, line.p, line.n);
     w = put(w, h->date, 29);
     w = PUT(w, "\r\nX-Request-ID: ");
-    w = put(w, r->id, strlen(r->id));
+    w = put(w, r->id, r->id_n);
     w = PUT(w, "\r\nX-Content-Type-Options: nosniff\r\n");
     if (status == 101) return put(w, r->extra, r->extra_n);
     if (type && status != 204 && status != 304) {

@@ -65,6 +65,7 @@ static void take_id(req_t *r)
     }
     memcpy(r->id, v.p, v.n);
     r->id[v.n] = 0;
+    r->id_n = (uint8_t)v.n;
     r->id_made = true;
 }
 
@@ -169,6 +170,7 @@ void req_fill_id(req_t *r)
         *w++ = hex[v];
     }
     *w = 0;
+    r->id_n = 36;
     r->id_made = true;
 }
 
