@@ -73,6 +73,7 @@ static void make_room(oppq_t *q)
         e = e->next;
     if (!e)
         e = q->head;
+    XASSERT(e);
     dequeue(q, e);
     free(e);
     ctr_inc(q->dropped);

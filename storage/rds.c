@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/codec.h"
 #include "base/crypto.h"
 #include "reactor/log.h"
 
@@ -73,15 +74,16 @@ static bool unescape(char *s)
 {
     char *o = s;
     for (; *s; s++) {
-        unsigned v;
-        if (*s == '%') {
-            if (sscanf(s + 1, "%2x", &v) != 1 || v == 0 || strlen(s) < 3)
-                return false;
-            *o++ = (char)v;
-            s += 2;
-        } else {
+        uint8_t v;
+        size_t n;
+        if (*s != '%') {
             *o++ = *s;
+            continue;
         }
+        if (!s[1] || hex_decode(span_make(s + 1, 2), &v, 1, &n) || v == 0)
+            return false;
+        *o++ = (char)v;
+        s += 2;
     }
     *o = '\0';
     return true;

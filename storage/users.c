@@ -120,25 +120,30 @@ static void mirror_del(store_t *s, span_t jti)
         s->mirror_ok = false; /* until a full sweep has gone through */
 }
 
+/* Next word of the sealed text, "-" read as empty. */
+static bool word(span_t *t, char *out, size_t cap)
+{
+    const char *sp = memchr(t->p, ' ', t->n);
+    size_t n = sp ? (size_t)(sp - t->p) : 0;
+    if (!sp || n == 0 || n >= cap)
+        return false;
+    memcpy(out, t->p, n);
+    out[n == 1 && out[0] == '-' ? 0 : n] = '\0';
+    *t = span_make(sp + 1, t->n - n - 1);
+    return true;
+}
+
 static bool mirror_read(store_t *s, span_t jti, span_t value, session_t *out)
 {
-    char key[64], text[256];
-    span_t body;
-    long long issued, expires;
+    char key[64], issued[24], expires[24];
+    span_t t;
     memset(out, 0, sizeof *out);
-    if (!store_unseal(s, mirror_key(jti, key), value, &body) || body.n >= sizeof text)
+    if (!store_unseal(s, mirror_key(jti, key), value, &t) || !word(&t, out->user_id, sizeof out->user_id) ||
+        !word(&t, out->wallet, sizeof out->wallet) || !word(&t, issued, sizeof issued) || !word(&t, expires, sizeof expires))
         return false;
-    memcpy(text, body.p, body.n);
-    text[body.n] = '\0';
-    if (sscanf(text, "%36s %47s %lld %lld", out->user_id, out->wallet, &issued, &expires) != 4)
-        return false;
-    if (!strcmp(out->user_id, "-"))
-        out->user_id[0] = '\0';
-    if (!strcmp(out->wallet, "-"))
-        out->wallet[0] = '\0';
     memcpy(out->jti, jti.p, jti.n);
-    out->issued_s = issued;
-    out->expires_s = expires;
+    out->issued_s = strtoll(issued, NULL, 10);
+    out->expires_s = strtoll(expires, NULL, 10);
     return true;
 }
 

@@ -91,7 +91,7 @@ static const char *pg_bin(const char *name)
 static PGconn *dial(const fx_t *f)
 {
     char info[256];
-    snprintf(info, sizeof info, "host=%s port=5432 dbname=postgres user=xorj connect_timeout=2 options='-c statement_timeout=20000'", f->dir);
+    snprintf(info, sizeof info, "host=%s port=5432 dbname=postgres user=xorj connect_timeout=2 options='-c statement_timeout=20000 -c client_min_messages=error'", f->dir);
     return PQconnectdb(info);
 }
 
@@ -110,7 +110,7 @@ void fx_pg_start(fx_t *f)
     snprintf(dirs, sizeof dirs, "unix_socket_directories=%s", f->dir);
     /* After a SIGKILL the old backends need a moment to notice; a start that comes too early is tried again. */
     for (int i = 0; i < 40; i++) {
-        const char *argv[] = {pg_bin("postgres"), "-D", data, "-c", "listen_addresses=", "-c", dirs, "-c", "max_connections=60",
+        const char *argv[] = {pg_bin("postgres"), "-D", data, "-c", "listen_addresses=", "-c", dirs, "-c", "max_connections=160",
                               "-c", "shared_buffers=32MB", "-c", "log_min_messages=fatal", NULL};
         f->pg = spawn(f, "pg.log", argv);
         for (int k = 0; k < 400 && !ended(f->pg, 0); k++) {
