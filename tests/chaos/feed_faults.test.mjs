@@ -48,7 +48,7 @@ for (const venue of ['coinbase', 'gemini']) {
 
 test('orca: the chain silent and back', async () => {
   for (const kind of ['disconnect', 'silence', 'garbage']) {
-    await fault('orca', kind, 2500)
+    await fault('solana', kind, 2500)
     await sleep(2600)
     await live('orca')
   }
@@ -59,7 +59,7 @@ test('all venues cut at once, ten times: every connector ends LIVE, no descripto
   const fds = () => readdirSync(`/proc/${s.pid}/fd`).length
   const before = fds()
   for (let i = 0; i < 10; i++) {
-    await Promise.all(['coinbase', 'gemini', 'orca'].map((v) => fault(v, 'disconnect', 50)))
+    await Promise.all(['coinbase', 'gemini', 'solana'].map((v) => fault(v, 'disconnect', 50)))
     await sleep(300)
   }
   for (const v of ['coinbase', 'gemini', 'orca']) await live(v)

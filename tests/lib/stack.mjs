@@ -1,7 +1,7 @@
 // A throw-away stack for one test file: own PostgreSQL, Redis, venues and server in a directory of its own.
 // It goes through deploy/stack.sh, so what users start is what is tested.
 import { spawn, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, readdirSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { after, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
@@ -170,15 +170,23 @@ export class Stack {
       .join('\n')
   }
 
+  /** The logs outlive the stack, for whoever asks why. */
+  keepLogs() {
+    const to = process.env.TEST_LOG_DIR
+    if (to && existsSync(join(this.dir, 'log'))) cpSync(join(this.dir, 'log'), join(to, basename(this.dir)), { recursive: true })
+  }
+
   destroySync() {
     if (this.gone || process.env.TEST_KEEP) return
     this.gone = true
+    this.keepLogs()
     spawnSync('bash', ['deploy/stack.sh', 'destroy'], { cwd: ROOT, env: this.#env(), stdio: 'ignore' })
   }
 
   async destroy() {
     if (this.gone || process.env.TEST_KEEP) return
     this.gone = true
+    this.keepLogs()
     await run('bash', ['deploy/stack.sh', 'destroy'], this.#env())
   }
 }

@@ -39,30 +39,38 @@ function replay(protocol, path) {
   return JSON.parse(readFileSync(out, 'utf8')).books
 }
 
+const overBudget = async (s) => Number(/^xorj_loop_over_budget_total\{what="turn"\} (\d+)/m.exec((await get(s, '/metrics')).text)[1])
+
 async function throughServer({ protocol, venue, path }, books) {
   const markets = Object.keys(books).join(',')
-  const s = await startStack({ flavour: 'release', feeds: 'sim', play: path, protocol, markets, env: { XORJ_LIMITS_ENABLED: 'false', XORJ_LOG_LEVEL: 'info' } })
+  const s = await startStack({ flavour: 'release', feeds: 'sim', play: path, protocol, markets, env: { XORJ_LIMITS_ENABLED: 'false' } })
   const token = await s.role('viewer')
-  let slowest
-  try {
-    // A neighbour on the same cores can stretch a turn; three plays, and the best of them counts.
-    for (let attempt = 0; attempt < 3; attempt++) {
-      for (const [market, want] of Object.entries(books)) {
-        const url = `/api/v1/books/${venue}/${encodeURIComponent(market)}?depth=10&digest=1`
-        let last
-        await until(async () => {
-          last = ok(await get(s, url, { token }))
-          return last.book_sha256 === want.book_sha256
-        }, 30_000, `${market}: the running book equals the recording`, 100).catch(() => {})
-        same({ ...last, top_bids: last.bids, top_asks: last.asks }, want, market)
-        assert.equal(last.simulated, true)
-      }
-      const m = (await get(s, '/metrics')).text
-      slowest = Number(/^xorj_loop_over_budget_total\{what="turn"\} (\d+)/m.exec(m)?.[1])
-      if (slowest === 0) break
-      await s.sh('restart-server')
+  const equal = async () => {
+    for (const [market, want] of Object.entries(books)) {
+      const url = `/api/v1/books/${venue}/${encodeURIComponent(market)}?depth=10&digest=1`
+      let last
+      await until(async () => {
+        last = ok(await get(s, url, { token }))
+        return last.book_sha256 === want.book_sha256
+      }, 30_000, `${market}: the running book equals the recording`, 50).catch(() => {})
+      same({ ...last, top_bids: last.bids, top_asks: last.asks }, want, market)
+      assert.equal(last.simulated, true)
     }
-    assert.equal(slowest, 0, 'turns of the loop longer than 10 ms while it arrived')
+  }
+  try {
+    await equal()
+    // Played again on a connection of its own, with the start of the program behind us. A neighbour on the same cores can
+    // stretch any turn, so the best of six plays counts.
+    let over
+    for (let attempt = 0; attempt < 6 && over !== 0; attempt++) {
+      const before = await overBudget(s)
+      const r = await fetch(`${s.env.SIM_URL}/fault`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ venue, kind: 'disconnect', ms: 10 }) })
+      assert.ok(r.ok, await r.text())
+      await until(async () => !ok(await get(s, `/api/v1/books/${venue}/${encodeURIComponent(Object.keys(books)[0])}?depth=1`, { token })).usable, 2000, 'cut', 2).catch(() => {})
+      await equal()
+      over = (await overBudget(s)) - before
+    }
+    assert.equal(over, 0, 'turns of the loop longer than 10 ms while it arrived')
   } finally {
     await s.destroy()
   }
