@@ -11,8 +11,6 @@
 #include "reactor/config_internal.h"
 #include "reactor/log.h"
 
-#define FILE_MAX_BYTES (1u << 20)
-
 const cfg_row_t cfg_rows[] = {
 #define X(s, k, TYPE, def, lo, hi, flag, doc) \
     {#s, #k, CFG_##TYPE, def, lo, hi, CFG_##flag, doc, offsetof(cfg_t, s##_##k)},

@@ -144,7 +144,7 @@ void cfg_print(const cfg_t *c, buf_t *out);              /* effective values as 
 /* Copies the rows flagged L from fresh: what SIGHUP may change. */
 void cfg_take_live(cfg_t *c, const cfg_t *fresh);
 /* libpq connection string in keyword form (values quoted), for storage. A host given by name is looked up here, which
- * may take its time: call it before the loop turns. XE_DOWN when the name has no address. */
+ * may take its time: call it before the loop turns. XE_DOWN when the name has no address; the string then fails at once. */
 xerr_t cfg_conninfo(const cfg_t *c, buf_t *out);
 /* Every row documented in this config.ini text? One line per missing or unknown key. */
 xerr_t cfg_check_sample(const char *path, buf_t *errors);

@@ -160,17 +160,24 @@ static void put_pair(buf_t *out, const char *key, const char *value)
     buf_add(out, "'", 1);
 }
 
-/* libpq would look a name up while the loop waits, so it is given the address too. */
-static xerr_t put_address(buf_t *out, const char *name)
+/* libpq would look a name up while the loop waits, so it is given the address too. A name without one becomes a socket
+ * that does not exist: connecting then fails at once, and the failure shows the name. */
+static xerr_t put_name(buf_t *out, const char *name)
 {
     struct addrinfo want = {.ai_socktype = SOCK_STREAM}, *got = NULL;
-    char text[NI_MAXHOST];
-    if (getaddrinfo(name, NULL, &want, &got) != 0) return XE_DOWN;
-    int rc = getnameinfo(got->ai_addr, got->ai_addrlen, text, sizeof text, NULL, 0, NI_NUMERICHOST);
-    freeaddrinfo(got);
-    if (rc != 0) return XE_DOWN;
-    put_pair(out, "hostaddr", text);
-    return XE_OK;
+    char text[NI_MAXHOST] = "";
+    if (getaddrinfo(name, NULL, &want, &got) == 0) {
+        if (getnameinfo(got->ai_addr, got->ai_addrlen, text, sizeof text, NULL, 0, NI_NUMERICHOST) != 0) text[0] = '\0';
+        freeaddrinfo(got);
+    }
+    if (text[0]) {
+        put_pair(out, "host", name);
+        put_pair(out, "hostaddr", text);
+        return XE_OK;
+    }
+    snprintf(text, sizeof text, "/unresolved/%s", name);
+    put_pair(out, "host", text);
+    return XE_DOWN;
 }
 
 xerr_t cfg_conninfo(const cfg_t *c, buf_t *out)
@@ -178,9 +185,10 @@ xerr_t cfg_conninfo(const cfg_t *c, buf_t *out)
     char port[24];
     xerr_t err = XE_OK;
     snprintf(port, sizeof port, "%lld", (long long)c->database_port);
-    put_pair(out, "host", c->database_host);
-    if (c->database_host[0] != '/' && !cfg_is_address(span_of(c->database_host)))
-        err = put_address(out, c->database_host);
+    if (c->database_host[0] == '/' || cfg_is_address(span_of(c->database_host)))
+        put_pair(out, "host", c->database_host);
+    else
+        err = put_name(out, c->database_host);
     put_pair(out, "port", port);
     put_pair(out, "dbname", c->database_name);
     put_pair(out, "user", c->database_user);

@@ -3,7 +3,6 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/bufferevent_ssl.h>
-#include <event2/dns.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
@@ -16,6 +15,7 @@
 #include "reactor/httpc_answer.h"
 #include "reactor/log.h"
 #include "reactor/loop_internal.h"
+#include "reactor/names.h"
 
 #define HOSTS_MAX 64
 #define IDLE_MS 15000 /* shorter than servers keep a silent connection, so that reuse rarely meets a closed one */
@@ -31,7 +31,8 @@ struct call {
     host_t *host;
     conn_t *conn; /* NULL while it waits */
     buf_t out;    /* the request, kept until the answer: it may be sent twice */
-    bool is_head, repeatable, repeated, waiting;
+    bool is_head, repeatable, waiting;
+    unsigned repeats;
     xerr_t early; /* refused at once: the deadline is 0 and ends it with this */
     int64_t started;
     ltimer_t *deadline;
@@ -45,6 +46,8 @@ struct conn {
     struct bufferevent *bev;
     call_t *call; /* NULL: idle */
     bool connected, reused, ended, closed;
+    lookup_t *lookup; /* until its address is known */
+    unsigned naddrs;
     answer_t ans;
     ltimer_t *idle;
 };
@@ -52,7 +55,7 @@ struct conn {
 struct host {
     httpc_t *c;
     url_t url;
-    bool v4_only;                      /* a name whose first address did not answer */
+    unsigned turn;                     /* which of its addresses is next: moves on when one does not answer */
     unsigned nconns, nwaiting, ncalls; /* ncalls: not ended yet, wherever they are */
     TAILQ_HEAD(conn_list, conn) conns;
     TAILQ_HEAD(wait_list, call) waiting;
@@ -62,7 +65,7 @@ struct httpc {
     loop_t *l;
     httpc_conf_t conf;
     SSL_CTX *tls;
-    struct evdns_base *dns;
+    names_t *names;
     bool closing;
     unsigned nhosts;
     host_t *hosts[HOSTS_MAX];
@@ -75,6 +78,7 @@ struct httpc {
 /* In the order a call runs. */
 static void pump(host_t *h);
 static void conn_start(conn_t *k, call_t *q);
+static void on_address(void *ctx, xerr_t err, const name_addr_t *addrs, unsigned n, const char *why);
 static void on_event(struct bufferevent *bev, short what, void *ctx);
 static void on_bytes(struct bufferevent *bev, void *ctx);
 static void call_end(call_t *q, xerr_t err);
@@ -115,13 +119,10 @@ httpc_t *httpc_new(loop_t *l, metrics_t *m, const httpc_conf_t *conf)
     XASSERT(c);
     c->l = l;
     c->conf = *conf;
-    c->conf.ca_file = NULL; /* read here, once */
+    c->conf.ca_file = c->conf.nameserver = NULL; /* used here, once */
     TAILQ_INIT(&c->calls);
     c->tls = make_tls(conf->ca_file);
-    /* Without a usable resolv.conf numeric addresses and /etc/hosts still work. */
-    c->dns = evdns_base_new(loop_base(l), EVDNS_BASE_INITIALIZE_NAMESERVERS | EVDNS_BASE_DISABLE_WHEN_INACTIVE);
-    if (!c->dns) c->dns = evdns_base_new(loop_base(l), EVDNS_BASE_DISABLE_WHEN_INACTIVE);
-    XASSERT(c->dns);
+    c->names = names_new(l, conf->nameserver);
     make_metrics(c, m);
     return c;
 }
@@ -144,6 +145,7 @@ static void conn_close(conn_t *k)
     bufferevent_setcb(k->bev, NULL, NULL, NULL, NULL);
     bufferevent_disable(k->bev, EV_READ | EV_WRITE);
     ltimer_stop(k->idle);
+    names_cancel(k->lookup);
     TAILQ_REMOVE(&h->conns, k, of_host);
     h->nconns--;
     h->c->g_conns->v--;
@@ -154,7 +156,6 @@ static void final_free(void *p)
 {
     httpc_t *c = p;
     for (unsigned i = 0; i < c->nhosts; i++) free(c->hosts[i]);
-    evdns_base_free(c->dns, 0);
     SSL_CTX_free(c->tls);
     free(c);
 }
@@ -168,6 +169,7 @@ void httpc_free(httpc_t *c)
     while ((q = TAILQ_FIRST(&c->calls))) call_end(q, XE_CLOSED);
     for (unsigned i = 0; i < c->nhosts; i++)
         while ((k = TAILQ_FIRST(&c->hosts[i]->conns))) conn_close(k);
+    names_free(c->names);
     loop_defer(c->l, final_free, c); /* behind the connections, which are deferred too */
 }
 
@@ -319,11 +321,26 @@ static conn_t *conn_open(host_t *h)
     bufferevent_setcb(bev, on_bytes, NULL, on_event, k);
     bufferevent_setwatermark(bev, EV_READ, 0, READ_AHEAD);
     bufferevent_enable(bev, EV_READ | EV_WRITE);
-    if (bufferevent_socket_connect_hostname(bev, h->c->dns, h->v4_only ? AF_INET : AF_UNSPEC, h->url.host,
-                                            h->url.port) == 0)
-        return k;
-    conn_close(k);
-    return NULL;
+    k->lookup = names_ask(h->c->names, h->url.host, h->url.port, on_address, k);
+    return k;
+}
+
+static void on_address(void *ctx, xerr_t err, const name_addr_t *addrs, unsigned n, const char *why)
+{
+    conn_t *k = ctx;
+    k->lookup = NULL;
+    if (!err) {
+        const name_addr_t *a = &addrs[k->host->turn % n];
+        struct sockaddr_storage to = a->addr;
+        k->naddrs = n;
+        if (bufferevent_socket_connect(k->bev, (struct sockaddr *)&to, (int)a->len) == 0) return;
+        why = "no socket";
+    }
+    log_info("httpc", k->host->url.host, "not connected reason=%s", why);
+    if (k->call)
+        call_end(k->call, XE_DOWN);
+    else
+        conn_close(k);
 }
 
 static conn_t *idle_conn(host_t *h)
@@ -462,14 +479,15 @@ static void on_bytes(struct bufferevent *bev, void *ctx)
     }
 }
 
-/* A kept connection the server has closed before it saw the request: once more on a fresh one. */
+/* Once more on a fresh connection: when a kept one was closed before the server saw the request, and as long as the name
+ * has addresses that were not tried. */
 static bool try_again(conn_t *k, call_t *q)
 {
     host_t *h = k->host;
-    bool stale = k->reused && q->repeatable, other_family = !k->connected && !h->v4_only && !h->url.numeric;
-    if (k->ans.started || q->repeated || !(stale || other_family)) return false;
-    if (other_family) h->v4_only = true;
-    q->repeated = true;
+    bool stale = k->reused && q->repeatable && !q->repeats, next_addr = !k->connected && q->repeats + 1 < k->naddrs;
+    if (k->ans.started || !(stale || next_addr)) return false;
+    if (next_addr) h->turn++;
+    q->repeats++;
     k->call = NULL;
     q->conn = NULL;
     conn_close(k);
@@ -484,13 +502,10 @@ static bool try_again(conn_t *k, call_t *q)
 static void say_failure(conn_t *k, short what)
 {
     const char *host = k->host->url.host;
-    int dns = bufferevent_socket_get_dns_error(k->bev);
     unsigned long tls = bufferevent_get_openssl_error(k->bev);
     long verify = k->host->url.tls ? SSL_get_verify_result(bufferevent_openssl_get_ssl(k->bev)) : X509_V_OK;
     if (tls || verify != X509_V_OK) ctr_inc(k->host->c->c_tls);
-    if (dns)
-        log_info("httpc", host, "name not resolved reason=%s", evutil_gai_strerror(dns));
-    else if (verify != X509_V_OK)
+    if (verify != X509_V_OK)
         log_warn("httpc", host, "certificate refused reason=%s", X509_verify_cert_error_string(verify));
     else if (tls)
         log_info("httpc", host, "TLS failed reason=%s", ERR_reason_error_string(tls));

@@ -18,6 +18,7 @@ typedef struct {
     const char *ca_file; /* extra authority (the simulator's test authority), NULL: the system's only */
     size_t body_max;
     unsigned conns_per_host, queue_max;
+    const char *nameserver; /* "127.0.0.1:5353" in place of the system's, NULL: the system's */
 } httpc_conf_t;
 
 httpc_t *httpc_new(loop_t *l, metrics_t *m, const httpc_conf_t *c);

@@ -306,6 +306,10 @@ static void test_conninfo(void **state)
     accepted_env("DATABASE_URL=postgresql://u@localhost:1/db");
     assert_int_equal(cfg_conninfo(&c, &b), XE_OK);
     assert_non_null(strstr(b.p, "host='localhost' hostaddr='"));
+    buf_reset(&b);
+    accepted_env("DATABASE_URL=postgresql://u@not-a-name-/db"); /* no resolver asks for this */
+    assert_int_equal(cfg_conninfo(&c, &b), XE_DOWN);
+    assert_non_null(strstr(b.p, "host='/unresolved/not-a-name-'"));
     buf_fini(&b);
 }
 

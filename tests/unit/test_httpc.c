@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -562,6 +563,87 @@ static void test_free_ends_what_is_pending(void **state)
     server_stop(s);
 }
 
+/* ---- names, by a name server of our own */
+
+typedef struct {
+    int fd;
+    uint16_t port;
+    atomic_int asked;
+    atomic_bool stop;
+    pthread_t th;
+} dns_t;
+
+/* Echoes the question: "good.test" has the address 127.0.0.1 (and no IPv6), "mute.test" is never answered, others do
+ * not exist. */
+static void *dns_main(void *ctx)
+{
+    static const unsigned char a[] = {0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 9, 0, 4, 127, 0, 0, 1};
+    dns_t *d = ctx;
+    while (!d->stop) {
+        unsigned char m[600];
+        struct sockaddr_in from;
+        socklen_t len = sizeof from;
+        struct pollfd pf = {.fd = d->fd, .events = POLLIN};
+        if (poll(&pf, 1, 10) != 1) continue;
+        ssize_t n = recvfrom(d->fd, m, 512, 0, (struct sockaddr *)&from, &len);
+        if (n < 20) continue;
+        d->asked++;
+        size_t end = 12; /* of the question; whatever follows is not echoed */
+        while (m[end] && end + m[end] + 6 <= (size_t)n) end += m[end] + 1u;
+        end += 5;
+        n = (ssize_t)end;
+        bool good = strncasecmp((char *)m + 13, "good", 4) == 0, v4 = m[end - 3] == 1;
+        if (strncasecmp((char *)m + 13, "mute", 4) == 0) continue;
+        m[2] = 0x81;
+        m[3] = good ? 0x80 : 0x83;
+        m[7] = good && v4;
+        m[9] = m[11] = 0;
+        if (good && v4) memcpy(m + n, a, sizeof a), n += (ssize_t)sizeof a;
+        sendto(d->fd, m, (size_t)n, 0, (struct sockaddr *)&from, len);
+    }
+    return NULL;
+}
+
+static void test_names(void **state)
+{
+    dns_t d = {.fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t n = sizeof a;
+    assert_int_equal(bind(d.fd, (struct sockaddr *)&a, sizeof a), 0);
+    assert_int_equal(getsockname(d.fd, (struct sockaddr *)&a, &n), 0);
+    assert_int_equal(pthread_create(&d.th, NULL, dns_main, &d), 0);
+    char ns[32];
+    snprintf(ns, sizeof ns, "127.0.0.1:%u", ntohs(a.sin_port));
+    server_t *s = server_start(NULL, 0);
+    metrics_t *m = metrics_new();
+    env_t e = {.m = m, .l = loop_new(m)};
+    httpc_conf_t conf = {.body_max = 1000, .conns_per_host = 2, .queue_max = 4, .nameserver = ns};
+    e.c = httpc_new(e.l, m, &conf);
+    result_t r, late;
+    call_url(&e, &r, at("http", "good.test", s, "/hello"), "GET", 3000);
+    wait_for(&e, &r);
+    assert_int_equal(r.err, XE_OK);
+    call_url(&e, &r, at("http", "absent.test", s, "/hello"), "GET", 3000);
+    wait_for(&e, &r);
+    assert_int_equal(r.err, XE_DOWN);
+    call_url(&e, &r, at("http", "mute.test", s, "/hello"), "GET", 60);
+    wait_for(&e, &r);
+    assert_int_equal(r.err, XE_TIMEOUT);
+    call_url(&e, &late, at("http", "mute.test", s, "/hello"), "GET", 3000);
+    for (int i = 0; i < 5; i++) {
+        loop_poll(e.l, 5);
+        loop_end_turn(e.l);
+    }
+    assert_true(d.asked >= 3);
+    close_env(&e); /* with a question still open */
+    assert_int_equal(late.calls, 1);
+    assert_int_equal(late.err, XE_CLOSED);
+    server_stop(s);
+    d.stop = true;
+    pthread_join(d.th, NULL);
+    close(d.fd);
+}
+
 static void tls_case(const pair_t *cert, int version, const char *host, xerr_t want)
 {
     env_t e;
@@ -697,6 +779,7 @@ int main(void)
         cmocka_unit_test(test_queue_and_bounds),
         cmocka_unit_test(test_refusals_come_from_the_loop),
         cmocka_unit_test(test_free_ends_what_is_pending),
+        cmocka_unit_test(test_names),
         cmocka_unit_test(test_tls),
         cmocka_unit_test(test_tls_keep_alive_and_bodies),
     };
