@@ -13,6 +13,7 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <math.h>
+#include <openssl/evp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -340,6 +341,7 @@ static bool whole(void)
 }
 
 /* One request on its own connection; the status. The whole answer is in `in`. */
+static int ask(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 static int ask(const char *fmt, ...)
 {
     static char out[1 << 17];
@@ -512,7 +514,7 @@ static void sessions(void **state)
 
 static void roles(void **state)
 {
-    static const char *const desk[] = {"/api/v1/status", "/api/v1/opportunities", "/api/v1/opportunities/" JTI, "/api/v1/connectors",
+    static const char *const desk[] = {"/api/v1/status", "/api/v1/opportunities", ("/api/v1/opportunities/" JTI), "/api/v1/connectors",
                                        "/api/v1/connectors/coinbase/health", "/api/v1/books/coinbase/SOL-USD"};
     for (size_t i = 0; i < sizeof desk / sizeof *desk; i++) {
         expect(get(desk[i]), 401);
@@ -699,8 +701,6 @@ static void limits(void **state)
 }
 
 /* ---- signing in ---------------------------------------------------------------------------------------------------- */
-
-#include <openssl/evp.h>
 
 static EVP_PKEY *wallet_key(uint8_t seed_byte, char address[48])
 {
