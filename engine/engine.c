@@ -6,6 +6,8 @@
 #include "engine/core.h"
 #include "engine/whirl_math.h"
 
+#define SLOT_LAG_MAX 4096 /* about half an hour */
+
 const char *reject_name(reject_t r)
 {
     switch (r) {
@@ -267,12 +269,18 @@ static bool pool_sane(const whirl_pool_t *p)
            p->tick >= WHIRL_TICK_MIN - 1 && p->tick <= WHIRL_TICK_MAX;
 }
 
+/* Time runs forwards, also over a disconnect: a node that lags behind the one before is not believed. Only after a loss
+ * of state, a slot from far back means another chain (a simulator begun anew) and is taken. */
+static bool slot_refused(const pool_t *p, uint64_t slot)
+{
+    return slot < p->slot && (p->have || p->slot - slot <= SLOT_LAG_MAX);
+}
+
 static void on_pool(engine_t *e, const ev_t *ev, eff_list_t *out)
 {
     if (!known(e, ev->inst) || !e->inst[ev->inst].pool) return;
     pool_t *p = e->inst[ev->inst].pool;
-    if (p->have && ev->u.pool.slot < p->slot) return;
-    if (!pool_sane(ev->u.pool.p)) return;
+    if (!pool_sane(ev->u.pool.p) || slot_refused(p, ev->u.pool.slot)) return;
     p->state = *ev->u.pool.p;
     p->slot = ev->u.pool.slot;
     p->have = true;

@@ -324,6 +324,27 @@ static void test_an_older_slot_never_replaces_a_newer_one(void **state)
     mkt_close(&m);
 }
 
+static void test_a_lagging_node_is_not_believed_after_a_disconnect(void **state)
+{
+    (void)state;
+    mkt_t m;
+    mkt_open(&m);
+    mkt_pool(&m, POOL_TICK, 100000);
+    mkt_conn(&m, VENUE_ORCA, false);
+    mkt_conn(&m, VENUE_ORCA, true);
+    mkt_arrays(&m, 99990);
+    mkt_pool(&m, POOL_TICK + 50, 99990);
+    usable_is(&m, I_POOL, false, XE_AGAIN);
+    mkt_pool(&m, POOL_TICK + 1, 100001);
+    usable_is(&m, I_POOL, true, XE_OK);
+    mkt_conn(&m, VENUE_ORCA, false);
+    mkt_conn(&m, VENUE_ORCA, true);
+    mkt_arrays(&m, 7);
+    mkt_pool(&m, POOL_TICK, 7); /* another chain */
+    usable_is(&m, I_POOL, true, XE_OK);
+    mkt_close(&m);
+}
+
 static void test_an_older_slot_is_no_proof_of_life(void **state)
 {
     (void)state;
@@ -558,6 +579,7 @@ int main(void)
         cmocka_unit_test(test_stale_when_the_timestamp_is_missing), cmocka_unit_test(test_stale_evaluations_are_counted),
         cmocka_unit_test(test_stale_checks_agree_with_each_other), cmocka_unit_test(test_stale_then_again_opportunity_ends_and_returns),
         cmocka_unit_test(test_clock_never_goes_back), cmocka_unit_test(test_an_older_slot_never_replaces_a_newer_one),
+        cmocka_unit_test(test_a_lagging_node_is_not_believed_after_a_disconnect),
         cmocka_unit_test(test_an_older_slot_is_no_proof_of_life), cmocka_unit_test(test_a_pool_needs_the_array_around_its_price),
         cmocka_unit_test(test_adaptive_pools_are_refused_by_rule), cmocka_unit_test(test_arrays_far_from_the_price_make_room),
         cmocka_unit_test(test_strange_events_are_survived), cmocka_unit_test(test_bot_commits_are_passed_on),
