@@ -496,11 +496,20 @@ static void on_eof(conn_t *c)
     else conn_dirty(c);
 }
 
+/* With thousands of sockets ready at once, answers would wait for the last of them to be read: the rest stays active
+ * in libevent and goes on in the next turn, behind this one's flush. */
+static void bound_turn(http_t *h)
+{
+    int64_t started = loop_now_ns(h->l);
+    unsigned n = ++h->turn_events;
+    if (n % 32 == 0 && (n >= TURN_EVENTS || mono_ns() - started > TURN_NS)) event_base_loopbreak(loop_base(h->l));
+}
+
 static void on_readable(evutil_socket_t fd, short what, void *ctx)
 {
     conn_t *c = ctx;
     http_t *h = c->h;
-    loop_now_ns(h->l);
+    bound_turn(h);
     if (c->lingering) {
         read_and_drop(c);
         return;
@@ -566,7 +575,7 @@ static void conn_flush(conn_t *c)
 static void on_writable(evutil_socket_t fd, short what, void *ctx)
 {
     conn_t *c = ctx;
-    loop_now_ns(c->h->l);
+    bound_turn(c->h);
     conn_flush(c);
 }
 
@@ -601,6 +610,7 @@ static void resume_all(http_t *h)
 void http_flush(http_t *h)
 {
     h->flush_turn = loop_now_ns(h->l);
+    h->turn_events = 0;
     resume_all(h);
     while (h->dirty) {
         conn_t *c = h->dirty;

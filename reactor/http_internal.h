@@ -19,6 +19,8 @@
 #define SKIP_MAX 65536              /* body bytes read and thrown away to keep a connection */
 #define LINGER_MAX (8 * 1024 * 1024)
 #define TURN_REQS 32                /* requests of one connection in one turn */
+#define TURN_NS 2000000             /* reading sockets in one turn; writing their answers takes longer than that */
+#define TURN_EVENTS 256
 #define CHUNK 4096
 #define ADDR_TEXT 46
 #define REQ_ID_MAX 64
@@ -177,6 +179,7 @@ struct http {
     ltimer_t *tick;
     conn_t *dirty, *dirty_last, *resume;
     int64_t flush_turn;
+    unsigned turn_events;
     req_t *done, *free_reqs;
     unsigned n_free_reqs;
     chunk_pool_t chunks;
