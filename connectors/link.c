@@ -7,12 +7,13 @@
 #include "reactor/log.h"
 
 #define CONNECT_MS 10000
-#define SUBSCRIBE_MS 10000     /* without a byte */
+#define SUBSCRIBE_MS 5000      /* without a byte */
 #define SUBSCRIBE_ALL_MS 60000 /* in all */
 #define GOOD_MS 60000
 #define TICK_MS 250
 #define BACKOFF_MIN_MS 250
 #define BACKOFF_MAX_MS 30000
+#define TRIES_AFTER_LIVE 4     /* 4 s */
 #define QUEUE_MAX 8192
 #define MS 1000000LL
 
@@ -121,8 +122,8 @@ static void leave_connection(link_t *k, xerr_t why)
 void link_restart(link_t *k, xerr_t why)
 {
     if (k->state == LINK_DOWN || k->state == LINK_BACKOFF) return;
-    bool good = k->state == LINK_LIVE && mono_ns() - k->since_ns >= GOOD_MS * MS;
-    k->tries = good ? 0 : k->tries;
+    if (k->state == LINK_LIVE && mono_ns() - k->since_ns >= GOOD_MS * MS) k->tries = 0;
+    if (k->state == LINK_LIVE && k->tries > TRIES_AFTER_LIVE) k->tries = TRIES_AFTER_LIVE;
     leave_connection(k, why);
     ctr_inc(k->stats->reconnects);
     k->stats->h.reconnects++;

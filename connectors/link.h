@@ -3,7 +3,8 @@
  *   DOWN -> CONNECTING -> SUBSCRIBING -> LIVE
  *              \________________\________\--> BACKOFF -> CONNECTING ...
  *
- * Back-off doubles from 250 ms to 30 s with jitter and starts again at 250 ms after a minute of LIVE. Whole messages wait
+ * Back-off doubles from 250 ms to 30 s with jitter and starts again at 250 ms after a minute of LIVE; a connection lost
+ * sooner waits 4 s at most, which no venue's limit minds and which keeps recovery short. Whole messages wait
  * in a bounded queue and are worked off in slices, so that a large one never holds the loop; past the bound the
  * connection is made anew and counted. Bytes, not messages, prove life: a snapshot may take seconds to arrive. */
 #ifndef XORJ_CONNECTORS_LINK_H

@@ -18,10 +18,12 @@ static fe_t carry(u128_t t[5])
 {
     fe_t r;
     for (int i = 0; i < 4; i++) {
+        /* cppcheck-suppress shiftTooManyBits ; the type has 128 bits */
         t[i + 1] += t[i] >> LIMB;
         r.v[i] = (uint64_t)t[i] & MASK;
     }
     r.v[4] = (uint64_t)t[4] & MASK;
+    /* cppcheck-suppress shiftTooManyBits */
     r.v[0] += (uint64_t)(t[4] >> LIMB) * 19;
     r.v[1] += r.v[0] >> LIMB;
     r.v[0] &= MASK;
