@@ -119,6 +119,10 @@ $(B)/tests/unit/%: tests/unit/%.c $(FIXTURE_LIB) $(LIBA)
 	$(SAY)link $@
 	$(Q)$(CC) $(CFLAGS_ALL) -MMD -MP -MF $@.d $< -Wl,--start-group $(FIXTURE_LIB) $(LIBA) -Wl,--end-group $(LIBS) -lcmocka -o $@
 
+$(B)/bench/engine_bench: bench/engine_bench.c $(LIBA)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) $< -Wl,--start-group $(LIBA) -Wl,--end-group $(LIBS) -o $@
+
 $(B)/bench/load: bench/load.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) $< -o $@
