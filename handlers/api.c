@@ -287,6 +287,8 @@ static void make_counters(api_t *a)
         snprintf(labels, sizeof labels, "class=\"%s\"", lim_name(c));
         a->n.limited[c] = metrics_ctr(a->metrics, "rate_limited_total", labels, "Requests refused by a rate limit");
     }
+    a->limit_entries = metrics_gauge(a->metrics, "rate_limit_entries", NULL, "Callers the limiter remembers");
+    a->limit_evicted = metrics_gauge(a->metrics, "rate_limit_evicted", NULL, "Callers the limiter forgot for lack of room, since the start");
     a->in_flight = metrics_gauge(a->metrics, "http_requests_in_flight", NULL, "Requests taken and not yet answered");
 }
 

@@ -71,7 +71,7 @@ struct api {
     stats_t *stats;
     unsigned digests; /* book digests being made */
     struct { ctr_t *header, *token, *session, *role; ctr_t *limited[LIM_N]; ctr_t *invalid_json, *invalid_schema, *invalid_type, *invalid_query; } n;
-    gauge_t *in_flight;
+    gauge_t *in_flight, *limit_entries, *limit_evicted;
 };
 
 static inline call_t *call_of(const req_t *r) { return req_user(r); }

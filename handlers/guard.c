@@ -82,6 +82,8 @@ static void on_session(void *ctx, xerr_t err, const session_t *s)
     if (err == XE_NOT_FOUND) err = XE_AUTH;
     if (err == XE_AUTH) ctr_inc(a->n.session);
     c->known = !err;
+    /* A status page that anybody may read answers also while nobody can be asked: as to anybody. */
+    if (err != XE_AUTH && c->route->access == ACCESS_OPTIONAL) err = XE_OK;
     if (!req_answered(w.r)) w.next(w.r, err);
     req_drop(w.r);
 }

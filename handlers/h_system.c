@@ -167,9 +167,12 @@ void h_version(req_t *r)
 
 void h_metrics(req_t *r)
 {
+    api_t *a = api_of(r);
     buf_t text;
+    gauge_set(a->limit_entries, limits_used(a->limits));
+    gauge_set(a->limit_evicted, (double)limits_evicted(a->limits));
     buf_init(&text, METRICS_MAX);
-    metrics_write(api_of(r)->metrics, &text);
+    metrics_write(a->metrics, &text);
     if (text.failed) h_fail(r, XE_INTERNAL);
     else req_reply(r, 200, "text/plain; version=0.0.4; charset=utf-8", buf_span(&text));
     buf_fini(&text);

@@ -408,6 +408,7 @@ static void public_routes(void **state)
     expect(get("/api/database/health"), 200);
     expect_text("\"latency_ms\":0.321");
     expect(get("/metrics"), 200);
+    expect_text("rate_limit_entries");
     expect_text("http_requests_total{route=\"/health\",method=\"GET\",status=\"2xx\"}");
     expect(ask("GET /metrics HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 203.0.113.9\r\n\r\n"), 403);
     expect(ask("GET /api/database/health HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 203.0.113.9\r\n\r\n"), 401);
@@ -506,6 +507,7 @@ static void sessions(void **state)
     db.revoked = false;
     db.session = XE_DOWN;
     expect(get_as(t.wallet_token, "/api/bot/status"), 503);
+    expect(get_as(t.wallet_token, "/api/system/status"), 200); /* whoever asks */
     db.session = XE_OK;
     strcpy(db.live.wallet, OTHER); /* a session of somebody else */
     expect(get_as(t.wallet_token, "/api/bot/status"), 401);
