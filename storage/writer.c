@@ -45,7 +45,7 @@ typedef enum { FLY_NONE, FLY_BATCH, FLY_ONES, FLY_PROBE } fly_t;
 struct lane {
     writer_t *w;
     pg_t *pg;
-    bool slow, refuse;
+    bool slow, refuse, kicked;
     ltimer_t *grace;
     list_t queue, replay, flight; /* replay: sent before, or to be sent one by one; ahead of the queue */
     fly_t fly;
@@ -392,9 +392,11 @@ static void shed(lane_t *n)
     }
 }
 
-static void kick(lane_t *n)
+static void send_waiting(void *ctx)
 {
-    if (n->fly != FLY_NONE || !pg_up(n->pg) || n->w->closing)
+    lane_t *n = ctx;
+    n->kicked = false;
+    if (n->w->closing || n->fly != FLY_NONE || !pg_up(n->pg))
         return;
     shed(n);
     if (n->replay.head)
@@ -404,6 +406,15 @@ static void kick(lane_t *n)
     else if (n->queue.head)
         fly_batch(n);
     gauge_set(n->w->m.waiting, n->w->waiting);
+}
+
+/* At the end of this turn, so that all that arrived in it travels together; an idle lane still sends without delay. */
+static void kick(lane_t *n)
+{
+    if (n->kicked || n->fly != FLY_NONE || n->w->closing)
+        return;
+    n->kicked = true;
+    loop_defer(n->w->l, send_waiting, n);
 }
 
 /* ---- what came back ---- */
@@ -734,6 +745,17 @@ static void lane_close(lane_t *n)
     ltimer_free(n->grace);
 }
 
+static void writer_free(void *obj)
+{
+    writer_t *w = obj;
+    for (unsigned i = 0; i < 12; i++)
+        buf_fini(&w->arr[i]);
+    free(w->slows);
+    free(w->groups);
+    free(w->table);
+    free(w);
+}
+
 void writer_close(writer_t *w)
 {
     w->closing = true;
@@ -742,12 +764,7 @@ void writer_close(writer_t *w)
     soons_run(w->soons);
     XASSERT(w->live == 0);
     ltimer_free(w->scan);
-    for (unsigned i = 0; i < 12; i++)
-        buf_fini(&w->arr[i]);
-    free(w->slows);
-    free(w->groups);
-    free(w->table);
-    free(w);
+    loop_defer(w->l, writer_free, w); /* behind a kick of this turn */
 }
 
 bool writer_up(const writer_t *w)

@@ -1,7 +1,7 @@
 /* Group commit of bot changes. Internal to storage/; bots.h is the door.
  *
  * Two lanes, one connection each. The fast lane sends everything that waits (at most batch_max requests) as one statement
- * as soon as the previous one has returned: no timer gathers. Several changes of a wallet in a batch touch its row once;
+ * as soon as the previous one has returned, at the end of that turn of the loop: no timer gathers. Several changes of a wallet in a batch touch its row once;
  * the last wins, each gets its own version, audit row and answer.
  *
  *   lock_timeout   the batch rolled back whole; a probe finds the locked wallets, they and their later requests move to

@@ -459,7 +459,7 @@ static void test_two_writers(void **state)
     assert_chain();
 }
 
-/* ---- throughput: FX_BENCH=1 prints the ratio to pgbench with the same upsert, 100 outstanding on both sides ---- */
+/* ---- throughput: FX_BENCH=rounds prints the ratio to pgbench with the same upsert, 100 outstanding on both sides ---- */
 
 static toggle_t *bench_t;
 static unsigned bench_wallet;
@@ -517,9 +517,10 @@ static double bench_pgbench(int s)
 static void test_throughput(void **state)
 {
     (void)state;
-    if (!getenv("FX_BENCH"))
+    const char *rounds = getenv("FX_BENCH");
+    if (!rounds)
         skip();
-    for (int i = 0; i < 3; i++) {
+    for (long i = strtol(rounds, NULL, 10); i > 0; i--) {
         double ours = bench_ours(1500), theirs = bench_pgbench(2);
         print_message("  ours %.0f/s, pgbench %.0f/s, ratio %.2f\n", ours, theirs, theirs > 0 ? ours / theirs : 0);
     }
