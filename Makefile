@@ -100,7 +100,7 @@ $(B)/xorj-sim: $(SIM_OBJ) $(LIBA)
 	$(Q)$(CC) $(CFLAGS_ALL) $(SIM_OBJ) -Wl,--start-group $(LIBA) -Wl,--end-group $(LIBS) -o $@
 
 VEC_SRC := tests/vectors.c tests/vec_json.c tests/vec_whirl.c tests/vec_keys.c
-VEC_LIB := $(B)/lib/libengine.a $(B)/lib/libbase.a
+VEC_LIB := $(B)/obj/connectors/pda.o $(B)/lib/libengine.a $(B)/lib/libbase.a
 $(B)/tests/vectors: $(VEC_SRC) tests/vec.h tests/vec_json.h $(VEC_LIB)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) $(VEC_SRC) -Wl,--start-group $(VEC_LIB) -Wl,--end-group $(LIBS) -o $@

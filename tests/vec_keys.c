@@ -1,13 +1,15 @@
-/* Encodings and keys: base58, Ed25519 verdicts. */
+/* Encodings and keys: base58, Ed25519 verdicts, program-derived addresses. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/codec.h"
 #include "base/crypto.h"
+#include "connectors/pda.h"
 #include "tests/vec.h"
 
 #define BYTES_MAX 512
+#define SEEDS_MAX 32
 
 static bool check_base58(vec_ctx_t *c, vv_t v)
 {
@@ -45,9 +47,63 @@ static bool check_ed25519(vec_ctx_t *c, vv_t v)
     return got == want || vec_fail(c, "got %s, want %s", got ? "valid" : "refused", want ? "valid" : "refused");
 }
 
+static bool check_on_curve(vec_ctx_t *c, vv_t v)
+{
+    size_t n;
+    uint8_t *key = vv_hex(vv_get(v, "hex"), &n);
+    bool got = n == 32 && pda_on_curve(key);
+    free(key);
+    return got == vv_bool(vv_get(v, "on_curve")) || vec_fail(c, "got %s the curve", got ? "on" : "off");
+}
+
+static bool same_address(vec_ctx_t *c, xerr_t err, const uint8_t got[32], vv_t want)
+{
+    uint8_t key[32];
+    if (err) return vec_fail(c, "%s", xerr_name(err));
+    return (b58_key(vv_text(want), key) == XE_OK && memcmp(key, got, 32) == 0) || vec_fail(c, "address differs");
+}
+
+static bool check_pda(vec_ctx_t *c, vv_t v)
+{
+    uint8_t program[32], out[32] = {0}, bump = 0, *bytes[SEEDS_MAX];
+    span_t seeds[SEEDS_MAX];
+    size_t n = 0;
+    if (b58_key(vv_text(vv_get(v, "program")), program)) return vec_fail(c, "program");
+    for (vv_t s = vv_first(vv_get(v, "seeds_hex")); vv_has(s) && n < SEEDS_MAX; s = vv_next(s), n++) {
+        size_t len;
+        bytes[n] = vv_hex(s, &len);
+        seeds[n] = span_make((const char *)bytes[n], len);
+    }
+    bool find = span_is(vv_text(vv_get(v, "op")), "find");
+    xerr_t err = find ? pda_find(seeds, n, program, out, &bump) : pda_create(seeds, n, program, out);
+    while (n > 0) free(bytes[--n]);
+    if (!find && !vv_bool(vv_get(v, "valid"))) return err != XE_OK || vec_fail(c, "accepted");
+    if (find && !err && bump != vv_u64(vv_get(v, "bump"))) return vec_fail(c, "bump %u", bump);
+    return same_address(c, err, out, vv_get(v, "address"));
+}
+
+static bool check_ata(vec_ctx_t *c, vv_t v)
+{
+    const char *const parts[] = {"owner", "token_program", "mint"};
+    uint8_t program[32], key[3][32], out[32] = {0}, bump = 0;
+    span_t seeds[3];
+    if (b58_key(SPAN_LIT("ATokenGPvbdGVxr1b2hvZbsiqW5xWH25efTNsLJA8knL"), program)) return vec_fail(c, "program");
+    for (size_t i = 0; i < 3; i++) {
+        if (b58_key(vv_text(vv_get(v, parts[i])), key[i])) return vec_fail(c, "%s", parts[i]);
+        seeds[i] = span_make((const char *)key[i], 32);
+    }
+    xerr_t err = pda_find(seeds, 3, program, out, &bump);
+    if (pda_on_curve(key[0]) != vv_bool(vv_get(v, "owner_on_curve"))) return vec_fail(c, "owner_on_curve");
+    if (!err && bump != vv_u64(vv_get(v, "bump"))) return vec_fail(c, "bump %u", bump);
+    return same_address(c, err, out, vv_get(v, "ata"));
+}
+
 const vec_row_t vec_key_rows[] = {
     {"base58", check_base58},
     {"ed25519", check_ed25519},
     {"ed25519_malleability", check_ed25519},
+    {"on_curve", check_on_curve},
+    {"pda", check_pda},
+    {"ata", check_ata},
     {NULL, NULL},
 };
