@@ -31,6 +31,9 @@ struct cex {
     resync_t *resync;         /* one per market */
     int64_t alive_ns, ping_ns, beat_ns, open_ns;
     int64_t frame_ns, frame_wall_us;
+    loop_t *loop;
+    int64_t turn_ns;          /* the turn in which turn_levels were handed over */
+    uint64_t turn_levels;
 };
 
 static void post_conn(cex_t *x, bool up)
@@ -159,9 +162,15 @@ static link_frame_t on_slice(void *ctx, int64_t budget_ns)
 {
     cex_t *x = ctx;
     uint64_t beats = x->vp->stats.beats;
-    if (vp_run(x->vp, budget_ns) == VP_MORE) return LINK_FRAME_MORE;
+    uint64_t before = x->vp->stats.levels;
+    int64_t turn = loop_now_ns(x->loop);
+    if (x->turn_ns != turn) x->turn_levels = 0;
+    x->turn_ns = turn;
+    vp_rc_t rc = vp_run(x->vp, budget_ns);
+    x->turn_levels += x->vp->stats.levels - before;
+    if (rc == VP_MORE) return LINK_FRAME_MORE;
     after_frame(x, beats);
-    return LINK_FRAME_DONE;
+    return x->turn_levels < VP_RUN_LEVELS ? LINK_FRAME_DONE : LINK_FRAME_ENOUGH;
 }
 
 /* The row that receives the data: an alias is fed through the first row of its wire name. */
@@ -234,6 +243,7 @@ cex_t *cex_open(loop_t *l, wsc_t *w, metrics_t *m, const cfg_t *cfg, const venue
     cex_t *x = calloc(1, sizeof *x);
     XASSERT(x != NULL);
     x->ops = ops;
+    x->loop = l;
     x->name = venue_name(ops->venue);
     x->door = door;
     x->vp = vp_new(ops, door, mono_ns);

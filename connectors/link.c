@@ -157,7 +157,7 @@ static void pop(link_t *k)
     k->in_frame = false;
 }
 
-/* One slice of the message at the head; false when the connection was given up meanwhile. */
+/* One slice of the message at the head; false when this turn has done enough or the connection was given up. */
 static bool slice(link_t *k, int64_t budget_ns)
 {
     const wsc_msg_t *m = &k->q[k->q_head];
@@ -168,8 +168,8 @@ static bool slice(link_t *k, int64_t budget_ns)
     }
     link_frame_t rc = k->h.on_slice(k->h.ctx, budget_ns);
     if (k->gone != gone) return false;
-    if (rc == LINK_FRAME_DONE) pop(k);
-    return true;
+    if (rc != LINK_FRAME_MORE) pop(k);
+    return rc == LINK_FRAME_DONE;
 }
 
 static void work(link_t *k)
@@ -178,10 +178,7 @@ static void work(link_t *k)
     if (k->turn_ns != turn) k->spent_ns = 0;
     k->turn_ns = turn;
     int64_t now = from, until = from + k->c.slice_ns - k->spent_ns;
-    while (k->q_n && now < until) {
-        if (!slice(k, until - now)) break;
-        now = mono_ns();
-    }
+    for (bool more = true; more && k->q_n && now < until; now = mono_ns()) more = slice(k, until - now);
     k->spent_ns += now - from;
     if (now > from) hist_add(k->stats->parse, (double)(now - from) * 1e-9);
     gauge_set(k->stats->queue, (double)k->q_n);

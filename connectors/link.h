@@ -35,7 +35,11 @@ typedef struct {
     unsigned ping_ms;     /* protocol ping; 0: none */
 } link_conf_t;
 
-typedef enum { LINK_FRAME_DONE, LINK_FRAME_MORE } link_frame_t;
+typedef enum {
+    LINK_FRAME_DONE,
+    LINK_FRAME_MORE,  /* not read to its end: go on in a later turn */
+    LINK_FRAME_ENOUGH /* done, and enough for this turn */
+} link_frame_t;
 
 typedef struct {
     void (*on_open)(void *ctx);  /* subscribe now */

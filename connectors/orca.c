@@ -413,6 +413,7 @@ static void on_polled(void *ctx, xerr_t err, span_t result)
     }
     ctr_inc(err ? o->poll_failures : o->polls);
     check_silence(o);
+    gauge_set(o->stats.up, o->up);
     bool soon = o->again || (err && rpc_endpoints(o->rpc) > 1);
     o->again = false;
     if (soon) {

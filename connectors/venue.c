@@ -354,11 +354,12 @@ vp_rc_t vp_run(vp_t *p, int64_t budget_ns)
     int64_t until = budget_ns ? p->clock() + budget_ns : INT64_MAX;
     if (p->ticks++ == 0 && !(scan_take(&p->s, '{') && push(p, K_OBJ, p->ops->top, NULL))) return garbled(p);
     unsigned n = 0;
+    uint64_t enough = p->stats.levels + VP_RUN_LEVELS;
     while (p->depth) {
         if (!step(p)) return garbled(p);
         uint8_t kind = p->depth ? p->walk[p->depth - 1].kind : K_OBJ;
         bool look = kind == K_ROWS || kind == K_SKIP || ++n % 16 == 0;
-        if (look && budget_ns && p->depth && p->clock() >= until) return VP_MORE;
+        if (look && budget_ns && p->depth && (p->stats.levels >= enough || p->clock() >= until)) return VP_MORE;
     }
     return finish(p);
 }

@@ -24,6 +24,7 @@
 #define VP_MARKETS_MAX 4096
 #define VP_NAME_MAX 48
 #define VP_WALK_MAX 6
+#define VP_RUN_LEVELS 4096 /* of one run with a budget: whoever applies them needs time in the same turn */
 
 typedef struct vp vp_t;
 
