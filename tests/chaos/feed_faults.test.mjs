@@ -19,6 +19,9 @@ async function fault(venue, kind, ms) {
 }
 const live = (v) => until(async () => (await health(v)).state === 'LIVE' && (!BOOK[v] || (await book(v)).usable), 20_000, `${v} LIVE and usable`)
 
+// On loopback a book can be whole again before anybody has asked for it: the log keeps the moment.
+const doubts = (v) => (s.log('server').match(new RegExp(` book ${v} ${BOOK[v]} not usable`, 'g')) ?? []).length
+
 for (const v of ['coinbase', 'gemini', 'orca']) await live(v)
 
 for (const venue of ['coinbase', 'gemini']) {
@@ -28,8 +31,9 @@ for (const venue of ['coinbase', 'gemini']) {
       const sub = await new Sub(s, { token: viewer }).open()
       await sub.subscribe(['opportunities'])
       const ms = kind === 'silence' ? 5000 : 1500
+      const told = doubts(venue)
       await fault(venue, kind, ms)
-      await until(async () => !(await book(venue)).usable, ms + 1000, 'unusable', 10)
+      await until(() => doubts(venue) > told, ms + 4000, 'said to be unusable', 5)
       const from = sub.got.length
       assert.equal((await book(other)).usable, true, `${other} goes on`)
       await sleep(300)
@@ -62,7 +66,10 @@ test('all venues cut at once, ten times: every connector ends LIVE, no descripto
     await Promise.all(['coinbase', 'gemini', 'solana'].map((v) => fault(v, 'disconnect', 50)))
     await sleep(300)
   }
-  for (const v of ['coinbase', 'gemini', 'orca']) await live(v)
+  // On loopback a book can be whole again before anybody has asked for it: the log keeps the moment.
+const doubts = (v) => (s.log('server').match(new RegExp(` book ${v} ${BOOK[v]} not usable`, 'g')) ?? []).length
+
+for (const v of ['coinbase', 'gemini', 'orca']) await live(v)
   await until(() => fds() <= before + 4, 5000, `descriptors: ${before} before`)
 })
 
