@@ -52,9 +52,8 @@ static void unlink_sub(sub_t *u)
 void stream_free(stream_t *s)
 {
     if (!s) return;
-    while (s->subs) {
-        sub_t *u = s->subs;
-        unlink_sub(u);
+    for (sub_t *u = s->subs, *next; u; u = next) {
+        next = u->next;
         free(u);
     }
     if (s->sweep) ltimer_free(s->sweep);
