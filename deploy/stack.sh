@@ -300,7 +300,7 @@ pg_conf() { # home, port
 listen_addresses = '127.0.0.1'
 port = $2
 unix_socket_directories = ''
-max_connections = 60
+max_connections = 200
 shared_buffers = 64MB
 timezone = 'UTC'
 log_timezone = 'UTC'
