@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/crypto.h"
+#include "reactor/json_internal.h"
 #include "reactor/log.h"
 
 #define JSMN_STATIC
@@ -222,7 +223,9 @@ static const char *say(arena_t *a, const char *fmt, ...)
 
 static xerr_t refuse(arena_t *a, xerr_t err, size_t where, span_t text, const char **msg)
 {
-    if (err == XE_BAD_INPUT)
+    if (text.n > TEXT_MAX)
+        *msg = "JSON text is too large";
+    else if (err == XE_BAD_INPUT)
         *msg = say(a, "Malformed JSON at byte %zu", where);
     else if (where < text.n && (text.p[where] == '[' || text.p[where] == '{'))
         *msg = say(a, "JSON nested deeper than %d levels or with more than %d members at byte %zu", JSON_DEPTH_MAX,
@@ -232,42 +235,20 @@ static xerr_t refuse(arena_t *a, xerr_t err, size_t where, span_t text, const ch
     return err;
 }
 
-/* Tokens of a valid text: every value and every name. Strings are skipped, so what is left is structure. */
-static unsigned bound_tokens(span_t t)
-{
-    unsigned n = 1;
-    bool in_string = false;
-    for (size_t i = 0; i < t.n; i++) {
-        char ch = t.p[i];
-        if (in_string) {
-            if (ch == '\\')
-                i++;
-            else
-                in_string = ch != '"';
-        } else if (ch == '"') {
-            in_string = true;
-        } else {
-            n += ch == ',' || ch == ':' || ch == '[' || ch == '{';
-        }
-    }
-    return n;
-}
-
 static xerr_t parse_tokens(parse_t *p)
 {
     jsmn_parser js;
     jsmn_init(&js);
     int got = jsmn_parse(&js, p->text.p, p->text.n, p->tok, p->count);
     /* The recogniser has passed this text, so there is nothing left for jsmn to refuse. */
-    if (got <= 0 || (unsigned)got > p->count) return XE_INTERNAL;
-    p->count = (unsigned)got;
+    if (got < 0 || (unsigned)got != p->count) return XE_INTERNAL;
     p->nodes = arena_alloc(p->a, p->count * sizeof *p->nodes);
     return p->nodes && build(p) ? XE_OK : XE_TOO_BIG;
 }
 
-static xerr_t parse_container(span_t text, arena_t *a, const json_t **out, const char **msg)
+static xerr_t parse_container(span_t text, unsigned tokens, arena_t *a, const json_t **out, const char **msg)
 {
-    parse_t p = {.text = text, .a = a, .count = bound_tokens(text)};
+    parse_t p = {.text = text, .a = a, .count = tokens};
     /* Scratch of this call, too much to leave in the arena. */
     char *scratch = malloc(p.count * (sizeof(jsmntok_t) + sizeof(json_t *) + sizeof(uint32_t)));
     if (!scratch) return XE_FULL;
@@ -307,14 +288,15 @@ xerr_t json_parse(span_t text, arena_t *a, const json_t **out, const char **err_
 {
     const char *msg = "JSON holds too many values";
     size_t where = 0;
-    xerr_t err = text.n > TEXT_MAX ? XE_TOO_BIG : json_check(text, &where);
+    unsigned tokens = 0;
+    xerr_t err = text.n > TEXT_MAX ? XE_TOO_BIG : json_check_count(text, &where, &tokens);
     if (err) {
         refuse(a, err, where, text, &msg);
     } else {
         text = trim(text);
         /* Strict jsmn wants a primitive to be followed by something, so a lone scalar does not go through it. */
         bool box = text.p[0] == '[' || text.p[0] == '{';
-        err = box ? parse_container(text, a, out, &msg) : parse_scalar(text, a, out);
+        err = box ? parse_container(text, tokens, a, out, &msg) : parse_scalar(text, a, out);
     }
     if (err && err_msg) *err_msg = msg;
     return err;

@@ -1,18 +1,40 @@
-/* The recogniser: RFC 8259 over the text, left to right, one look at each byte. jsmn runs only on what passes here. */
+/* The recogniser: RFC 8259 over the text, left to right, one look at each byte. jsmn runs only on what passes here.
+ *
+ * Every step takes the position and returns the next one, so that it stays in a register; NULL means a fault was set. */
 #include "base/codec.h"
-#include "reactor/json.h"
+#include "reactor/json_internal.h"
 
 #define DEPTH_CEILING 256
 
-typedef enum { WANT_VALUE, WANT_VALUE_OR_END, WANT_KEY, WANT_KEY_OR_END, WANT_COMMA_OR_END } want_t;
+typedef const unsigned char *pos_t;
 
 typedef struct {
-    const unsigned char *base, *p, *end;
-    const unsigned char *bad; /* the first fault */
-    unsigned depth, depth_max, members_max;
+    pos_t end, bad; /* bad: the first fault */
+    xerr_t err;
+    unsigned depth, depth_max, members_max, tokens;
     bool is_obj[DEPTH_CEILING];
     unsigned members[DEPTH_CEILING];
 } chk_t;
+
+static pos_t broken(chk_t *c, pos_t at)
+{
+    c->bad = at;
+    c->err = XE_BAD_INPUT;
+    return NULL;
+}
+
+static pos_t too_big(chk_t *c, pos_t at)
+{
+    c->bad = at;
+    c->err = XE_TOO_BIG;
+    return NULL;
+}
+
+static inline pos_t skip_blanks(const chk_t *c, pos_t p)
+{
+    while (p < c->end && (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t')) p++;
+    return p;
+}
 
 /* Bytes a string may hold as they are: everything from blank to DEL but the quote and the backslash. */
 static inline bool plain(unsigned char ch)
@@ -20,32 +42,35 @@ static inline bool plain(unsigned char ch)
     return ch >= 0x20 && ch < 0x80 && ch != '"' && ch != '\\';
 }
 
-static bool fault(chk_t *c, const unsigned char *at)
-{
-    c->bad = at;
-    return false;
-}
-
-static int hex4(const unsigned char *p, const unsigned char *end)
+static int hex4(pos_t p, pos_t end)
 {
     int v = 0;
     if (end - p < 4) return -1;
     for (int i = 0; i < 4; i++) {
-        int d = p[i] >= '0' && p[i] <= '9'                 ? p[i] - '0'
-                : (p[i] | 32) >= 'a' && (p[i] | 32) <= 'f' ? (p[i] | 32) - 'a' + 10
-                                                           : -1;
+        int ch = p[i], low = ch | 32;
+        int d = ch >= '0' && ch <= '9' ? ch - '0' : low >= 'a' && low <= 'f' ? low - 'a' + 10 : -1;
         if (d < 0) return -1;
         v = v << 4 | d;
     }
     return v;
 }
 
-/* p stands on the backslash. A high surrogate takes the low one that must follow with it. */
-static bool escape(chk_t *c)
+/* at is the backslash of \u. A high surrogate takes the low one that must follow with it. */
+static pos_t escape_u(chk_t *c, pos_t at)
 {
-    const unsigned char *at = c->p;
-    if (c->end - at < 2) return fault(c, c->end);
-    switch (at[1]) {
+    pos_t p = at + 6;
+    int v = hex4(at + 2, c->end);
+    if (v < 0 || (v >= 0xdc00 && v <= 0xdfff)) return broken(c, at);
+    if (v < 0xd800 || v > 0xdfff) return p;
+    if (c->end - p < 6 || p[0] != '\\' || p[1] != 'u') return broken(c, at);
+    int low = hex4(p + 2, c->end);
+    return low < 0xdc00 || low > 0xdfff ? broken(c, at) : p + 6;
+}
+
+static pos_t escape(chk_t *c, pos_t p)
+{
+    if (c->end - p < 2) return broken(c, c->end);
+    switch (p[1]) {
     case '"':
     case '\\':
     case '/':
@@ -53,192 +78,165 @@ static bool escape(chk_t *c)
     case 'f':
     case 'n':
     case 'r':
-    case 't': c->p += 2; return true;
-    case 'u': break;
-    default: return fault(c, at);
+    case 't': return p + 2;
+    case 'u': return escape_u(c, p);
+    default: return broken(c, p);
     }
-    int v = hex4(at + 2, c->end);
-    if (v < 0 || (v >= 0xdc00 && v <= 0xdfff)) return fault(c, at);
-    c->p += 6;
-    if (v < 0xd800 || v > 0xdfff) return true;
-    if (c->end - c->p < 6 || c->p[0] != '\\' || c->p[1] != 'u') return fault(c, at);
-    int low = hex4(c->p + 2, c->end);
-    if (low < 0xdc00 || low > 0xdfff) return fault(c, at);
-    c->p += 6;
-    return true;
 }
 
-static bool string(chk_t *c)
+static pos_t string(chk_t *c, pos_t p)
 {
-    c->p++;
-    while (c->p < c->end) {
-        unsigned char ch = *c->p;
-        if (plain(ch)) {
-            c->p++;
-        } else if (ch == '"') {
-            c->p++;
-            return true;
-        } else if (ch == '\\') {
-            if (!escape(c)) return false;
+    for (p++; p < c->end;) {
+        if (plain(*p)) {
+            p++;
+        } else if (*p == '"') {
+            return p + 1;
+        } else if (*p == '\\') {
+            p = escape(c, p);
+            if (!p) return NULL;
         } else {
-            size_t n = ch < 0x80 ? 0 : utf8_next((span_t){(const char *)c->p, (size_t)(c->end - c->p)});
-            if (!n) return fault(c, c->p);
-            c->p += n;
+            size_t n = *p < 0x80 ? 0 : utf8_next((span_t){(const char *)p, (size_t)(c->end - p)});
+            if (!n) return broken(c, p);
+            p += n;
         }
     }
-    return fault(c, c->end);
+    return broken(c, p);
 }
 
-static bool digits(chk_t *c)
+static inline pos_t digits(chk_t *c, pos_t p)
 {
-    const unsigned char *from = c->p;
-    while (c->p < c->end && *c->p >= '0' && *c->p <= '9') c->p++;
-    return c->p > from ? true : fault(c, c->p);
+    pos_t from = p;
+    while (p < c->end && *p >= '0' && *p <= '9') p++;
+    return p > from ? p : broken(c, p);
 }
 
-static bool number(chk_t *c)
+static inline pos_t number(chk_t *c, pos_t p)
 {
-    if (*c->p == '-') c->p++;
-    if (c->p < c->end && *c->p == '0')
-        c->p++; /* a digit behind it is then out of place */
-    else if (!digits(c))
-        return false;
-    if (c->p < c->end && *c->p == '.') {
-        c->p++;
-        if (!digits(c)) return false;
+    if (*p == '-') p++;
+    if (p < c->end && *p == '0')
+        p++; /* a digit behind it is then out of place */
+    else if (!(p = digits(c, p)))
+        return NULL;
+    if (p < c->end && *p == '.' && !(p = digits(c, p + 1))) return NULL;
+    if (p == c->end || (*p | 32) != 'e') return p;
+    p++;
+    if (p < c->end && (*p == '+' || *p == '-')) p++;
+    return digits(c, p);
+}
+
+static pos_t literal(chk_t *c, pos_t p, const char *word)
+{
+    for (; *word; word++, p++)
+        if (p == c->end || *p != (unsigned char)*word) return broken(c, p);
+    return p;
+}
+
+static inline pos_t scalar(chk_t *c, pos_t p)
+{
+    switch (*p) {
+    case '"': return string(c, p);
+    case 't': return literal(c, p, "true");
+    case 'f': return literal(c, p, "false");
+    case 'n': return literal(c, p, "null");
+    default: return *p == '-' || (*p >= '0' && *p <= '9') ? number(c, p) : broken(c, p);
     }
-    if (c->p < c->end && (*c->p | 32) == 'e') {
-        c->p++;
-        if (c->p < c->end && (*c->p == '+' || *c->p == '-')) c->p++;
-        if (!digits(c)) return false;
-    }
-    return true;
-}
-
-static bool literal(chk_t *c, const char *word)
-{
-    for (; *word; word++, c->p++)
-        if (c->p == c->end || *c->p != (unsigned char)*word) return fault(c, c->p);
-    return true;
-}
-
-static bool scalar(chk_t *c)
-{
-    switch (*c->p) {
-    case '"': return string(c);
-    case 't': return literal(c, "true");
-    case 'f': return literal(c, "false");
-    case 'n': return literal(c, "null");
-    default:
-        if (*c->p != '-' && (*c->p < '0' || *c->p > '9')) return fault(c, c->p);
-        return number(c);
-    }
-}
-
-static void skip_blanks(chk_t *c)
-{
-    while (c->p < c->end && (*c->p == ' ' || *c->p == '\n' || *c->p == '\r' || *c->p == '\t')) c->p++;
-}
-
-/* One more member of the innermost container; false when it is one too many. */
-static bool count_member(chk_t *c)
-{
-    if (!c->depth) return true;
-    unsigned n = ++c->members[c->depth - 1];
-    return !c->members_max || n <= c->members_max;
-}
-
-static bool open_container(chk_t *c)
-{
-    if (c->depth >= c->depth_max) return false;
-    c->is_obj[c->depth] = *c->p == '{';
-    c->members[c->depth++] = 0;
-    c->p++;
-    return true;
 }
 
 /* A name and its colon. */
-static bool name(chk_t *c)
+static pos_t name(chk_t *c, pos_t p)
 {
-    if (*c->p != '"') return fault(c, c->p);
-    if (!string(c)) return false;
-    skip_blanks(c);
-    if (c->p == c->end || *c->p != ':') return fault(c, c->p);
-    c->p++;
-    return true;
+    if (*p != '"') return broken(c, p);
+    c->tokens++;
+    p = string(c, p);
+    if (!p) return NULL;
+    p = skip_blanks(c, p);
+    return p < c->end && *p == ':' ? p + 1 : broken(c, p);
 }
 
-static bool is_end(const chk_t *c)
+/* The next member or element of the innermost container, up to where its value begins. */
+static inline pos_t member(chk_t *c, pos_t p)
 {
-    return *c->p == (c->is_obj[c->depth - 1] ? '}' : ']');
+    unsigned n = ++c->members[c->depth - 1];
+    p = skip_blanks(c, p);
+    if (p == c->end) return broken(c, p);
+    if (c->members_max && n > c->members_max) return too_big(c, p);
+    return c->is_obj[c->depth - 1] ? name(c, p) : p;
 }
 
-static xerr_t too_big(chk_t *c)
+static inline bool is_end(const chk_t *c, pos_t p)
 {
-    fault(c, c->p);
-    return XE_TOO_BIG;
+    return *p == (c->is_obj[c->depth - 1] ? '}' : ']');
 }
 
-/* One token of the grammar: what stands at p, given what may stand there. */
-static xerr_t step(chk_t *c, want_t *want)
+/* Behind a value: a comma and the next member, or the ends of containers. Depth 0 afterwards: the text's value is over. */
+static inline pos_t after_value(chk_t *c, pos_t p)
 {
-    if ((*want == WANT_VALUE_OR_END || *want == WANT_KEY_OR_END || *want == WANT_COMMA_OR_END) && is_end(c)) {
-        c->p++;
-        c->depth--;
-        *want = WANT_COMMA_OR_END;
-        return XE_OK;
+    for (; c->depth; c->depth--, p++) {
+        p = skip_blanks(c, p);
+        if (p == c->end) return broken(c, p);
+        if (*p == ',') return member(c, p + 1);
+        if (!is_end(c, p)) return broken(c, p);
     }
-    if (*want == WANT_COMMA_OR_END) {
-        if (*c->p != ',') {
-            fault(c, c->p);
-            return XE_BAD_INPUT;
-        }
-        c->p++;
-        *want = c->is_obj[c->depth - 1] ? WANT_KEY : WANT_VALUE;
-        return XE_OK;
-    }
-    if (*want == WANT_KEY || *want == WANT_KEY_OR_END) {
-        if (!count_member(c)) return too_big(c);
-        *want = WANT_VALUE;
-        return name(c) ? XE_OK : XE_BAD_INPUT;
-    }
-    if (c->depth && !c->is_obj[c->depth - 1] && !count_member(c)) return too_big(c);
-    if (*c->p == '{' || *c->p == '[') {
-        *want = *c->p == '{' ? WANT_KEY_OR_END : WANT_VALUE_OR_END;
-        return open_container(c) ? XE_OK : too_big(c);
-    }
-    *want = WANT_COMMA_OR_END;
-    return scalar(c) ? XE_OK : XE_BAD_INPUT;
+    return p;
 }
 
-static xerr_t walk(chk_t *c)
+/* p stands on the bracket. */
+static pos_t open_container(chk_t *c, pos_t p)
 {
-    want_t want = WANT_VALUE;
-    do {
-        skip_blanks(c);
-        if (c->p == c->end) {
-            fault(c, c->p);
-            return XE_BAD_INPUT;
-        }
-        xerr_t err = step(c, &want);
-        if (err) return err;
-    } while (c->depth);
-    skip_blanks(c);
-    if (c->p == c->end) return XE_OK;
-    fault(c, c->p);
-    return XE_BAD_INPUT;
+    if (c->depth >= c->depth_max) return too_big(c, p);
+    c->is_obj[c->depth] = *p == '{';
+    c->members[c->depth++] = 0;
+    p = skip_blanks(c, p + 1);
+    if (p == c->end) return broken(c, p);
+    return is_end(c, p) ? after_value(c, p) : member(c, p);
+}
+
+static inline pos_t value(chk_t *c, pos_t p)
+{
+    p = skip_blanks(c, p);
+    if (p == c->end) return broken(c, p);
+    c->tokens++;
+    if (*p == '{' || *p == '[') return open_container(c, p);
+    p = scalar(c, p);
+    return p ? after_value(c, p) : NULL;
+}
+
+static void walk(chk_t *c, pos_t p)
+{
+    do p = value(c, p);
+    while (p && c->depth);
+    if (!p) return;
+    p = skip_blanks(c, p);
+    if (p != c->end) broken(c, p);
+}
+
+static xerr_t check(chk_t *c, span_t text, size_t *where)
+{
+    pos_t from = (pos_t)(text.n ? text.p : "");
+    c->end = from + text.n;
+    c->bad = from;
+    c->err = XE_OK;
+    c->depth = c->tokens = 0;
+    walk(c, from);
+    if (c->err && where) *where = (size_t)(c->bad - from);
+    return c->err;
 }
 
 xerr_t json_check_lim(span_t text, unsigned depth, unsigned members, size_t *where)
 {
     chk_t c; /* the stacks are written before they are read */
-    c.base = c.p = c.bad = (const unsigned char *)(text.n ? text.p : "");
-    c.end = c.base + text.n;
-    c.depth = 0;
     c.depth_max = depth < DEPTH_CEILING ? depth : DEPTH_CEILING;
     c.members_max = members;
-    xerr_t err = walk(&c);
-    if (err && where) *where = (size_t)(c.bad - c.base);
+    return check(&c, text, where);
+}
+
+xerr_t json_check_count(span_t text, size_t *where, unsigned *tokens)
+{
+    chk_t c;
+    c.depth_max = JSON_DEPTH_MAX;
+    c.members_max = JSON_MEMBERS_MAX;
+    xerr_t err = check(&c, text, where);
+    *tokens = c.tokens;
     return err;
 }
 
