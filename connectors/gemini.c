@@ -2,6 +2,8 @@
  * applied, u <= last is old, U <= last < u follows, U > last is a gap. The first depthUpdate after a subscribe is the
  * snapshot; it carries no mark but U equals u. Resyncing one symbol: unsubscribe, wait for the answer so that nothing
  * of the old stream is taken for the snapshot, subscribe. */
+#include <stdio.h>
+
 #include "connectors/venue.h"
 #include "reactor/json.h"
 
@@ -190,9 +192,7 @@ static void request(buf_t *out, const char *method, const char *id, const char *
     jw_key(&w, "method");
     jw_cstr(&w, method);
     if (symbol) {
-        size_t n = strlen(symbol);
-        memcpy(stream, symbol, n);
-        memcpy(stream + n, "@depth@100ms", sizeof "@depth@100ms");
+        snprintf(stream, sizeof stream, "%s@depth@100ms", symbol);
         jw_key(&w, "params");
         jw_arr(&w);
         jw_cstr(&w, stream);

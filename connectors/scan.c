@@ -268,7 +268,7 @@ bool scan_skip(scan_t *s, size_t max)
 bool scan_get(span_t object, const char *name, span_t *value)
 {
     scan_t s;
-    span_t key;
+    span_t key = {NULL, 0};
     bool first = true, found = false;
     scan_init(&s, object);
     if (scan_peek(&s) != '{' || !scan_take(&s, '{')) return false;
