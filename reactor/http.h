@@ -3,6 +3,8 @@
  *
  * The application gives two hooks. on_head runs once the head is accepted and before a body is read: it may answer at
  * once (404, 405) or name a smaller body ceiling. on_request runs with the whole body. Both may answer now or later.
+ * Spans of a request (path, fields, body) stay good as long as it is held. on_done runs once for each request whose
+ * head was accepted, also when it was refused before on_head (too large, shutting down: req_user is NULL then).
  * A req_t lives until it is answered and the last hold is dropped, also when its client has gone: then answering is a
  * quiet no-op that is still logged and counted. Errors the server itself makes have the one error shape. */
 #ifndef XORJ_REACTOR_HTTP_H

@@ -2,7 +2,8 @@
  *
  * http_listen.c accepts, counts addresses, opens and drains. http_conn.c moves bytes: it reads into one scratch buffer
  * for all connections, cuts requests out of it in place, writes at the end of the turn, and keeps the deadlines.
- * http_req.c is the request a handler sees. http_reply.c builds answers. http_out.c holds what is not written yet.
+ * http_req.c is the request a handler sees. http_reply.c builds answers. http_out.c holds what is not written yet,
+ * http_deadline.c what is due when.
  *
  * Who frees what: a connection dies by conn_die, its memory goes through loop_defer. A request lives until it was
  * answered and the last hold is gone; its connection may be gone by then (r->conn == NULL). */
@@ -59,7 +60,7 @@ void outq_clear(outq_t *q, chunk_pool_t *pool);
 xerr_t outq_write(outq_t *q, chunk_pool_t *pool, int fd, size_t *wrote);
 void chunk_pool_fini(chunk_pool_t *pool);
 
-/* ---- deadlines: a list for each length of time, so the first entry is always the next due ------------------------- */
+/* ---- deadlines (http_deadline.c): a list for each length of time, so the first entry is always the next due ------------------------- */
 
 typedef struct dl_node {
     struct dl_node *prev, *next;

@@ -199,7 +199,7 @@ static void welcome(http_t *h, int fd, const struct sockaddr_storage *ss)
 /* False: nothing more to accept now. */
 static bool accept_one(http_t *h)
 {
-    struct sockaddr_storage ss;
+    struct sockaddr_storage ss = {.ss_family = AF_UNSPEC};
     socklen_t n = sizeof ss;
     if (h->n_conns >= h->conf.conns_max) {
         pause_accepting(h, "connections", 0);

@@ -23,13 +23,14 @@ static void queue_reset(ws_t *ws)
 
 static bool queue_grow(ws_t *ws)
 {
-    frame_t **q = malloc(2 * ws->q_cap * sizeof(frame_t *));
+    unsigned cap = ws->q_cap < QUEUE_INLINE ? QUEUE_INLINE : 2 * ws->q_cap;
+    frame_t **q = malloc(cap * sizeof(frame_t *));
     if (!q) return false;
     for (unsigned i = 0; i < ws->q_n; i++) q[i] = *slot(ws, i);
     if (ws->q != ws->q_in) free(ws->q);
     ws->q = q;
     ws->q_head = 0;
-    ws->q_cap *= 2;
+    ws->q_cap = cap;
     return true;
 }
 
@@ -118,12 +119,12 @@ static void shut(ws_t *ws, unsigned send, unsigned report, const char *reason)
     size_t n = 0;
     if (ws->closing) return;
     if (send != 1005) {
-        size_t rn = reason ? strlen(reason) : 0;
-        if (rn > sizeof body - 2) rn = sizeof body - 2;
+        span_t why = span_of(reason);
+        if (why.n > sizeof body - 2) why.n = sizeof body - 2;
         body[0] = (uint8_t)(send >> 8);
         body[1] = (uint8_t)send;
-        if (rn) memcpy(body + 2, reason, rn);
-        n = 2 + rn;
+        if (why.n) memcpy(body + 2, why.p, why.n);
+        n = 2 + why.n;
     }
     conn_t *c = ws->conn;
     hand_over(ws, send != 4008);
