@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -59,6 +60,7 @@ static pid_t spawn(const fx_t *f, const char *log, const char *const *argv)
     setpgid(0, 0);
     if (pw && (setgroups(0, NULL) || setgid(pw->pw_gid) || setuid(pw->pw_uid)))
         _exit(126);
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that is killed leaves nobody behind */
     if (chdir(f->dir))
         _exit(126);
     setenv("LC_ALL", "C", 1);
