@@ -30,11 +30,12 @@ typedef struct {
     unsigned head_ms, body_ms, idle_ms, write_ms, drain_ms;
     size_t line_max, head_max, lines_max, target_max, body_max;
     unsigned conns_max, conns_per_addr, pipeline_max, fd_reserve;
-    const char *trusted_proxies; /* comma-separated addresses or CIDR; their connections are exempt from conns_per_addr */
+    const char
+        *trusted_proxies; /* comma-separated addresses or CIDR; their connections are exempt from conns_per_addr */
 } http_conf_t;
 
 typedef struct {
-    void (*on_head)(void *ctx, req_t *r);    /* may be NULL */
+    void (*on_head)(void *ctx, req_t *r); /* may be NULL */
     void (*on_request)(void *ctx, req_t *r);
     void (*on_done)(void *ctx, req_t *r, int status, int64_t ns); /* after the answer is queued: access log, metrics */
     void *ctx;
@@ -51,23 +52,24 @@ void http_close(http_t *h);      /* closes all at once; memory goes through loop
 typedef enum { M_GET = 1, M_HEAD = 2, M_POST = 4, M_PUT = 8, M_DELETE = 16, M_OPTIONS = 32, M_PATCH = 64 } method_t;
 
 method_t req_method(const req_t *r);
-span_t req_path(const req_t *r);   /* without the query, byte for byte as received */
-span_t req_query(const req_t *r);  /* after '?', as received; empty when absent */
+span_t req_path(const req_t *r);  /* without the query, byte for byte as received */
+span_t req_query(const req_t *r); /* after '?', as received; empty when absent */
 span_t req_body(const req_t *r);
 /* Value of a field by lower-case name; false when absent. Repeated fields give the first. */
 bool req_header(const req_t *r, const char *name, span_t *out);
 /* Percent-decoded value of a query parameter in the request's arena. XE_NOT_FOUND absent, XE_BAD_INPUT bad escape or twice. */
 xerr_t req_param(req_t *r, const char *name, span_t *out);
 bool req_has_body(const req_t *r);
-const char *req_id(const req_t *r);       /* X-Request-ID when it was 1..64 of [A-Za-z0-9._-], else a fresh UUID */
+const char *req_id(const req_t *r);          /* X-Request-ID when it was 1..64 of [A-Za-z0-9._-], else a fresh UUID */
 const char *req_client_addr(const req_t *r); /* numeric text, trusted proxies resolved */
 const char *req_peer_addr(const req_t *r);   /* numeric text of the TCP peer */
 int64_t req_start_ns(const req_t *r);
 arena_t *req_arena(req_t *r);
-void *req_alloc(req_t *r, size_t n);      /* never NULL: past the ceiling a scratch chunk is given and the answer becomes 503 */
-void *req_user(const req_t *r);           /* one slot for handlers (e.g. principal and route) */
+void *req_alloc(req_t *r,
+                size_t n);      /* never NULL: past the ceiling a scratch chunk is given and the answer becomes 503 */
+void *req_user(const req_t *r); /* one slot for handlers (e.g. principal and route) */
 void req_set_user(req_t *r, void *p);
-void req_limit_body(req_t *r, size_t max);/* in on_head only */
+void req_limit_body(req_t *r, size_t max); /* in on_head only */
 int64_t req_deadline_ns(const req_t *r);
 /* Answers TIMEOUT by itself (504 for GET/HEAD, else 503) when nothing was answered by then. Called once, by routes. */
 void req_set_deadline(req_t *r, int64_t ms);
@@ -83,7 +85,8 @@ void req_reply(req_t *r, int status, const char *content_type, span_t body);
 /* Body in up to four parts, copied straight into the connection's output (for cached answers with a spliced id). */
 void req_reply_parts(req_t *r, int status, const char *content_type, const span_t *parts, size_t n);
 /* The one error shape. details_json may be NULL. retry_after_s > 0 adds Retry-After (with +-20 % jitter where 503). */
-void req_error(req_t *r, int status, const char *code, const char *message, const char *details_json, int retry_after_s);
+void req_error(req_t *r, int status, const char *code, const char *message, const char *details_json,
+               int retry_after_s);
 void req_close_after(req_t *r); /* this connection ends after the answer */
 
 #endif

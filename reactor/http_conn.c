@@ -14,13 +14,15 @@ static void pump(conn_t *c, char *p, size_t n);
 
 /* ---- deadlines ---------------------------------------------------------------------------------------------------- */
 
-#define OF(node, type, member) ((type *)(void *)((char *)(node) - offsetof(type, member)))
+#define OF(node, type, member) ((type *)(void *)((char *)(node)-offsetof(type, member)))
 
 static void rd_set(conn_t *c, dl_kind_t kind)
 {
     c->rd_kind = (uint8_t)kind;
-    if (kind == DL_NONE) dl_clear(&c->rd);
-    else dl_set(&c->h->rd[kind], &c->rd, loop_now_ns(c->h->l));
+    if (kind == DL_NONE)
+        dl_clear(&c->rd);
+    else
+        dl_set(&c->h->rd[kind], &c->rd, loop_now_ns(c->h->l));
 }
 
 /* Head and body are counted from their first byte and never start anew; idle starts with every end of work. */
@@ -28,10 +30,14 @@ void conn_settle(conn_t *c)
 {
     if (c->dead || c->lingering) return;
     dl_kind_t want = DL_NONE;
-    if (c->ops || c->no_more || c->stalled) want = DL_NONE;
-    else if (c->cur || c->body_left) want = DL_BODY;
-    else if (c->in_n) want = DL_HEAD;
-    else if (!c->n_reqs && !c->out.bytes) want = DL_IDLE;
+    if (c->ops || c->no_more || c->stalled)
+        want = DL_NONE;
+    else if (c->cur || c->body_left)
+        want = DL_BODY;
+    else if (c->in_n)
+        want = DL_HEAD;
+    else if (!c->n_reqs && !c->out.bytes)
+        want = DL_IDLE;
     if (want != c->rd_kind || want == DL_IDLE) rd_set(c, want);
 }
 
@@ -66,8 +72,10 @@ static void set_reading(conn_t *c, bool on)
 {
     if (c->reading == on || c->dead) return;
     c->reading = on;
-    if (on) event_add(&c->ev_r, NULL);
-    else event_del(&c->ev_r);
+    if (on)
+        event_add(&c->ev_r, NULL);
+    else
+        event_del(&c->ev_r);
 }
 
 static void stop_writing(conn_t *c)
@@ -93,8 +101,10 @@ static void orphan(conn_t *c, req_t *from)
         from = r->next;
         r->next = NULL;
         r->conn = NULL;
-        if (r->answered) req_finish(r);
-        else if (!r->dispatched) req_error(r, 400, "VALIDATION_ERROR", "the body did not arrive", NULL, 0);
+        if (r->answered)
+            req_finish(r);
+        else if (!r->dispatched)
+            req_error(r, 400, "VALIDATION_ERROR", "the body did not arrive", NULL, 0);
     }
 }
 
@@ -133,8 +143,10 @@ void conn_die(conn_t *c)
     outq_clear(&c->out, &h->chunks);
     stash_drop(c);
     forget_reqs(c);
-    if (c->prev) c->prev->next = c->next;
-    else h->conns = c->next;
+    if (c->prev)
+        c->prev->next = c->next;
+    else
+        h->conns = c->next;
     if (c->next) c->next->prev = c->prev;
     c->prev = c->next = NULL;
     h->n_conns--;
@@ -187,8 +199,10 @@ void conn_dirty(conn_t *c)
     if (c->dirty || c->dead) return;
     c->dirty = true;
     c->dirty_next = NULL;
-    if (h->dirty_last) h->dirty_last->dirty_next = c;
-    else h->dirty = c;
+    if (h->dirty_last)
+        h->dirty_last->dirty_next = c;
+    else
+        h->dirty = c;
     h->dirty_last = c;
     wake_after(h->l, h->flush_turn);
 }
@@ -256,8 +270,10 @@ static void refuse(conn_t *c, int status, const char *message)
         conn_finish(c);
         return;
     }
-    if (c->last) c->last->next = r;
-    else c->first = r;
+    if (c->last)
+        c->last->next = r;
+    else
+        c->first = r;
     c->last = r;
     c->n_reqs++;
     req_error(r, status, status == 408 ? "TIMEOUT" : "VALIDATION_ERROR", message, NULL, 0);
@@ -339,8 +355,10 @@ static size_t take_head(conn_t *c, const char *p, size_t n)
         conn_finish(c);
         return n;
     }
-    if (c->last) c->last->next = r;
-    else c->first = r;
+    if (c->last)
+        c->last->next = r;
+    else
+        c->first = r;
     c->last = r;
     c->n_reqs++;
     size_t used = r->head.size;
@@ -461,8 +479,10 @@ static void on_eof(conn_t *c)
         req_error(c->cur, 400, "VALIDATION_ERROR", "the body ended early", NULL, 0);
     }
     rd_set(c, DL_NONE);
-    if (!c->n_reqs && !c->out.bytes) conn_die(c);
-    else conn_dirty(c);
+    if (!c->n_reqs && !c->out.bytes)
+        conn_die(c);
+    else
+        conn_dirty(c);
 }
 
 /* With thousands of sockets ready at once, answers would wait for the last of them to be read: the rest stays active
@@ -487,9 +507,12 @@ static void on_readable(evutil_socket_t fd, short what, void *ctx)
     if (have) memcpy(h->scratch, c->in, have);
     ssize_t n = recv(fd, h->scratch + have, READ_MAX, 0);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
-    if (n < 0) conn_die(c);
-    else if (n == 0) on_eof(c);
-    else pump(c, h->scratch, have + (size_t)n);
+    if (n < 0)
+        conn_die(c);
+    else if (n == 0)
+        on_eof(c);
+    else
+        pump(c, h->scratch, have + (size_t)n);
 }
 
 void conn_want_write(conn_t *c)
@@ -526,8 +549,10 @@ static void conn_flush(conn_t *c)
     if (c->dead) return;
     stop_writing(c);
     if (c->ops) {
-        if (c->in_n) add_resume(c); /* came behind the upgrade request */
-        else set_reading(c, true);
+        if (c->in_n)
+            add_resume(c); /* came behind the upgrade request */
+        else
+            set_reading(c, true);
         return;
     }
     if (c->closing || (c->eof && !c->n_reqs)) {
@@ -535,8 +560,10 @@ static void conn_flush(conn_t *c)
         return;
     }
     if (may_go_on(c) && !c->eof) {
-        if (c->stalled) add_resume(c);
-        else set_reading(c, true);
+        if (c->stalled)
+            add_resume(c);
+        else
+            set_reading(c, true);
     }
     conn_settle(c);
 }
@@ -571,8 +598,10 @@ static void resume_all(http_t *h)
         conn_t *c = list;
         list = c->resume_next;
         c->resume = false;
-        if (!c->dead) resume(c);
-        else if (!c->dirty) loop_defer(h->l, conn_free, c);
+        if (!c->dead)
+            resume(c);
+        else if (!c->dirty)
+            loop_defer(h->l, conn_free, c);
     }
 }
 
@@ -618,9 +647,12 @@ static void rd_fire(conn_t *c)
 {
     dl_kind_t kind = (dl_kind_t)c->rd_kind;
     rd_set(c, DL_NONE);
-    if (kind == DL_HEAD) too_slow(c, "the request head did not arrive in time");
-    else if (kind == DL_BODY) too_slow(c, "the request body did not arrive in time");
-    else conn_die(c);
+    if (kind == DL_HEAD)
+        too_slow(c, "the request head did not arrive in time");
+    else if (kind == DL_BODY)
+        too_slow(c, "the request body did not arrive in time");
+    else
+        conn_die(c);
 }
 
 void conn_ticks(http_t *h, int64_t now)

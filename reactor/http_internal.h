@@ -14,13 +14,13 @@
 #include "reactor/http_parse.h"
 #include "reactor/loop_internal.h"
 
-#define READ_MAX 65536              /* bytes taken from one socket in one turn */
-#define SCRATCH (3 * READ_MAX)      /* what was left over and what is new */
-#define OUT_HIGH (256 * 1024)       /* unsent bytes of one connection that stop its reading */
-#define SKIP_MAX 65536              /* body bytes read and thrown away to keep a connection */
+#define READ_MAX 65536         /* bytes taken from one socket in one turn */
+#define SCRATCH (3 * READ_MAX) /* what was left over and what is new */
+#define OUT_HIGH (256 * 1024)  /* unsent bytes of one connection that stop its reading */
+#define SKIP_MAX 65536         /* body bytes read and thrown away to keep a connection */
 #define LINGER_MAX (8 * 1024 * 1024)
-#define TURN_REQS 32                /* requests of one connection in one turn */
-#define TURN_NS 2000000             /* reading sockets in one turn; writing their answers takes longer than that */
+#define TURN_REQS 32    /* requests of one connection in one turn */
+#define TURN_NS 2000000 /* reading sockets in one turn; writing their answers takes longer than that */
 #define TURN_EVENTS 256
 #define CHUNK 4096
 #define ADDR_TEXT 46
@@ -110,7 +110,7 @@ struct req {
     uint8_t id_n;
     int status;
     http_head_t head;
-    char *text;        /* the bytes of the head */
+    char *text; /* the bytes of the head */
     char *body;
     size_t body_n, body_max;
     arena_t *arena;
@@ -144,7 +144,7 @@ struct conn {
     bool dead, eof, trusted, hold;
     req_t *first, *last; /* in the order of arrival, answers leave in this order */
     unsigned n_reqs;
-    req_t *cur;        /* its body is on the way */
+    req_t *cur;         /* its body is on the way */
     uint64_t body_left; /* of cur, or to be thrown away when cur is NULL */
     http_scan_t scan;
     char *in; /* bytes not yet interpreted; NULL when there are none */
@@ -209,11 +209,11 @@ static inline void wake_after(loop_t *l, int64_t flush_turn)
 conn_t *conn_new(http_t *h, int fd, const uint8_t addr[16], const char *peer, bool trusted);
 void conn_die(conn_t *c);
 void conn_dirty(conn_t *c);
-void conn_finish(conn_t *c);     /* no further input; half-close when the output is gone */
-void conn_want_write(conn_t *c); /* on_writable follows; starts the write deadline */
-void conn_wrote(conn_t *c);      /* progress: the write deadline starts anew */
+void conn_finish(conn_t *c);             /* no further input; half-close when the output is gone */
+void conn_want_write(conn_t *c);         /* on_writable follows; starts the write deadline */
+void conn_wrote(conn_t *c);              /* progress: the write deadline starts anew */
 void conn_answered(conn_t *c, req_t *r); /* r was answered: pop what may leave */
-void conn_settle(conn_t *c);     /* chooses the read deadline */
+void conn_settle(conn_t *c);             /* chooses the read deadline */
 void conn_ticks(http_t *h, int64_t now);
 void conn_upgraded(conn_t *c, const conn_ops_t *ops, void *up);
 void conn_note_error(http_t *h, int status); /* counts an answer of the parser */

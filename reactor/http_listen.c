@@ -48,8 +48,10 @@ static bool is_v4(const uint8_t addr[16])
 
 void addr_text(const uint8_t addr[16], char out[ADDR_TEXT])
 {
-    if (is_v4(addr)) inet_ntop(AF_INET, addr + 12, out, ADDR_TEXT);
-    else inet_ntop(AF_INET6, addr, out, ADDR_TEXT);
+    if (is_v4(addr))
+        inet_ntop(AF_INET, addr + 12, out, ADDR_TEXT);
+    else
+        inet_ntop(AF_INET6, addr, out, ADDR_TEXT);
 }
 
 static bool in_cidr(const cidr_t *c, const uint8_t addr[16])
@@ -130,8 +132,10 @@ static void set_accepting(http_t *h, bool on)
 {
     if (h->accepting == on || h->lfd < 0) return;
     h->accepting = on;
-    if (on) event_add(&h->ev_accept, NULL);
-    else event_del(&h->ev_accept);
+    if (on)
+        event_add(&h->ev_accept, NULL);
+    else
+        event_del(&h->ev_accept);
 }
 
 /* Descriptors or places are short: the backlog waits in the kernel and costs nothing. */
@@ -278,7 +282,8 @@ static void make_metrics(http_t *h, metrics_t *m)
     h->m = m;
     h->g_conns = metrics_gauge(m, "xorj_http_connections", NULL, "open client connections");
     h->g_flight = metrics_gauge(m, "xorj_http_in_flight", NULL, "requests not yet answered");
-    h->c_paused = metrics_ctr(m, "xorj_http_accept_paused_total", NULL, "times accepting paused for want of descriptors or places");
+    h->c_paused = metrics_ctr(m, "xorj_http_accept_paused_total", NULL,
+                              "times accepting paused for want of descriptors or places");
     h->c_accepted = metrics_ctr(m, "xorj_http_accepted_total", NULL, "connections accepted");
     h->c_refused = metrics_ctr(m, "xorj_http_refused_total", "reason=\"per_address\"", "connections closed at once");
     h->c_timeouts = metrics_ctr(m, "xorj_http_deadline_total", NULL, "requests ended by their deadline");
@@ -287,7 +292,8 @@ static void make_metrics(http_t *h, metrics_t *m)
     for (size_t i = 0; i < REFUSALS; i++) {
         char label[32];
         snprintf(label, sizeof label, "status=\"%d\"", http_refusals[i]);
-        h->c_errors[i] = metrics_ctr(m, "xorj_http_parse_errors_total", label, "requests refused before a handler saw them");
+        h->c_errors[i] =
+            metrics_ctr(m, "xorj_http_parse_errors_total", label, "requests refused before a handler saw them");
     }
 }
 

@@ -46,8 +46,10 @@ char *outq_room(outq_t *q, chunk_pool_t *pool, size_t n)
     if (t && t->cap - t->n >= n) return t->data + t->n;
     chunk_t *c = chunk_get(pool, n);
     if (!c) return NULL;
-    if (t) t->next = c;
-    else q->head = c;
+    if (t)
+        t->next = c;
+    else
+        q->head = c;
     q->tail = c;
     return c->data;
 }
@@ -70,8 +72,10 @@ bool outq_add(outq_t *q, chunk_pool_t *pool, const void *p, size_t n)
 void outq_splice(outq_t *to, outq_t *from)
 {
     if (!from->head) return;
-    if (to->tail) to->tail->next = from->head;
-    else to->head = from->head;
+    if (to->tail)
+        to->tail->next = from->head;
+    else
+        to->head = from->head;
     to->tail = from->tail;
     to->bytes += from->bytes;
     *from = (outq_t){0};
@@ -108,7 +112,8 @@ static ssize_t write_some(const outq_t *q, int fd)
 {
     struct iovec iov[IOV_MAX_HERE];
     size_t n = 0;
-    for (chunk_t *c = q->head; c && n < IOV_MAX_HERE; c = c->next) iov[n++] = (struct iovec){c->data + c->at, c->n - c->at};
+    for (chunk_t *c = q->head; c && n < IOV_MAX_HERE; c = c->next)
+        iov[n++] = (struct iovec){c->data + c->at, c->n - c->at};
     if (n == 1) return send(fd, iov[0].iov_base, iov[0].iov_len, MSG_NOSIGNAL);
     struct msghdr msg = {.msg_iov = iov, .msg_iovlen = n};
     return sendmsg(fd, &msg, MSG_NOSIGNAL);
@@ -121,7 +126,8 @@ xerr_t outq_write(outq_t *q, chunk_pool_t *pool, int fd, size_t *wrote)
         ssize_t n = write_some(q, fd);
         if (n < 0) {
             if (errno == EINTR) continue;
-            return errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS || errno == ENOMEM ? XE_AGAIN : XE_CLOSED;
+            return errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS || errno == ENOMEM ? XE_AGAIN
+                                                                                                  : XE_CLOSED;
         }
         *wrote += (size_t)n;
         consume(q, pool, (size_t)n);

@@ -10,19 +10,29 @@ enum { TOK = 1, VAL = 2, TGT = 4, HST = 8 };
 #define SIGN (VAL | TGT)       /* other visible ASCII */
 
 static const uint8_t class_of[256] = {
-    ['\t'] = VAL, [' '] = VAL,
-    ['!'] = MARK, ['"'] = SIGN, ['#'] = TOK | VAL, ['$'] = MARK, ['%'] = MARK, ['&'] = MARK, ['\''] = MARK,
-    ['('] = SIGN, [')'] = SIGN, ['*'] = MARK, ['+'] = MARK, [','] = SIGN, ['-'] = ALNUM, ['.'] = ALNUM, ['/'] = SIGN,
-    ['0' ... '9'] = ALNUM, [':'] = SIGN, [';'] = SIGN, ['<'] = SIGN, ['='] = SIGN, ['>'] = SIGN, ['?'] = SIGN,
-    ['@'] = SIGN, ['A' ... 'Z'] = ALNUM, ['['] = SIGN, ['\\'] = VAL, [']'] = SIGN, ['^'] = MARK, ['_'] = MARK | HST,
-    ['`'] = MARK, ['a' ... 'z'] = ALNUM, ['{'] = SIGN, ['|'] = MARK, ['}'] = SIGN, ['~'] = MARK,
-    [128 ... 255] = VAL,
+    ['\t'] = VAL,          [' '] = VAL,  ['!'] = MARK,          ['"'] = SIGN,  ['#'] = TOK | VAL,
+    ['$'] = MARK,          ['%'] = MARK, ['&'] = MARK,          ['\''] = MARK, ['('] = SIGN,
+    [')'] = SIGN,          ['*'] = MARK, ['+'] = MARK,          [','] = SIGN,  ['-'] = ALNUM,
+    ['.'] = ALNUM,         ['/'] = SIGN, ['0' ... '9'] = ALNUM, [':'] = SIGN,  [';'] = SIGN,
+    ['<'] = SIGN,          ['='] = SIGN, ['>'] = SIGN,          ['?'] = SIGN,  ['@'] = SIGN,
+    ['A' ... 'Z'] = ALNUM, ['['] = SIGN, ['\\'] = VAL,          [']'] = SIGN,  ['^'] = MARK,
+    ['_'] = MARK | HST,    ['`'] = MARK, ['a' ... 'z'] = ALNUM, ['{'] = SIGN,  ['|'] = MARK,
+    ['}'] = SIGN,          ['~'] = MARK, [128 ... 255] = VAL,
 };
 
-static inline bool is(char c, unsigned cls) { return (class_of[(unsigned char)c] & cls) != 0; }
-static inline char lower(char c) { return (char)(c >= 'A' && c <= 'Z' ? c + 32 : c); }
+static inline bool is(char c, unsigned cls)
+{
+    return (class_of[(unsigned char)c] & cls) != 0;
+}
+static inline char lower(char c)
+{
+    return (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
+}
 
-bool http_is_token_char(unsigned char c) { return (class_of[c] & TOK) != 0; }
+bool http_is_token_char(unsigned char c)
+{
+    return (class_of[c] & TOK) != 0;
+}
 
 bool http_ieq(span_t a, const char *b)
 {
@@ -114,15 +124,18 @@ static xerr_t take_target(const char *p, size_t at, size_t n, http_head_t *out, 
     out->auth_n = 0;
     if (p[at] != '/') {
         size_t scheme = 0;
-        if (n > 7 && http_ieq((span_t){p + at, 7}, "http://")) scheme = 7;
-        else if (n > 8 && http_ieq((span_t){p + at, 8}, "https://")) scheme = 8;
+        if (n > 7 && http_ieq((span_t){p + at, 7}, "http://"))
+            scheme = 7;
+        else if (n > 8 && http_ieq((span_t){p + at, 8}, "https://"))
+            scheme = 8;
         if (!scheme) return fault(why, 400, "request target must be a path");
         path = at + scheme;
         while (path < at + n && p[path] != '/' && p[path] != '?') path++;
         if (path == at + n || p[path] != '/') return fault(why, 400, "request target must hold a path");
         out->auth = (uint16_t)(at + scheme);
         out->auth_n = (uint16_t)(path - at - scheme);
-        if (!http_host_ok((span_t){p + out->auth, out->auth_n})) return fault(why, 400, "request target has a bad authority");
+        if (!http_host_ok((span_t){p + out->auth, out->auth_n}))
+            return fault(why, 400, "request target has a bad authority");
     }
     size_t end = at + n;
     const char *q = memchr(p + path, '?', end - path);
@@ -146,8 +159,8 @@ static xerr_t take_version(const char *v, size_t n, http_head_t *out, http_fault
 }
 
 /* The request line at p[at..n). XE_OK: *next is the start of the following line. */
-static xerr_t take_request_line(const char *p, size_t at, size_t n, const http_limits_t *lim, http_head_t *out, size_t *next,
-                                http_fault_t *why)
+static xerr_t take_request_line(const char *p, size_t at, size_t n, const http_limits_t *lim, http_head_t *out,
+                                size_t *next, http_fault_t *why)
 {
     size_t i = at;
     while (i < n && is(p[i], TOK)) i++;
@@ -245,7 +258,8 @@ static xerr_t judge_field(http_head_t *out, uint16_t i, span_t name, span_t v, h
         if (http_ieq(name, "x-forwarded-for")) first(out, HF_FORWARDED, i);
         break;
     case 17:
-        if (http_ieq(name, "transfer-encoding")) return fault(why, 501, "Transfer-Encoding is not offered; send Content-Length");
+        if (http_ieq(name, "transfer-encoding"))
+            return fault(why, 501, "Transfer-Encoding is not offered; send Content-Length");
         break;
     }
     return XE_OK;
@@ -280,8 +294,8 @@ static size_t skip_value(const char *p, size_t i, size_t stop)
 }
 
 /* One header line at p[at..n), not the empty one. */
-static xerr_t take_field_line(const char *p, size_t at, size_t n, const http_limits_t *lim, http_head_t *out, size_t *next,
-                              http_fault_t *why)
+static xerr_t take_field_line(const char *p, size_t at, size_t n, const http_limits_t *lim, http_head_t *out,
+                              size_t *next, http_fault_t *why)
 {
     size_t i = at, stop = n - at > lim->line_max ? at + lim->line_max : n;
     while (i < stop && is(p[i], TOK)) i++;
@@ -306,8 +320,7 @@ static xerr_t take_field_line(const char *p, size_t at, size_t n, const http_lim
 /* Rules that need the whole head. */
 static xerr_t judge_head(const char *p, http_head_t *out, http_fault_t *why)
 {
-    if (!out->known[HF_HOST])
-        return out->minor == 0 && out->auth_n == 0 ? XE_OK : fault(why, 400, "Host is missing");
+    if (!out->known[HF_HOST]) return out->minor == 0 && out->auth_n == 0 ? XE_OK : fault(why, 400, "Host is missing");
     if (out->auth_n) {
         const http_field_t *h = &out->fields[out->known[HF_HOST] - 1];
         if (!span_eq((span_t){p + h->value, h->value_n}, (span_t){p + out->auth, out->auth_n}))
@@ -324,7 +337,8 @@ static void reset(http_head_t *out)
 }
 
 /* Lines from *at on. XE_OK: the head is complete and *at is behind it. */
-static xerr_t take_lines(http_scan_t *s, const char *p, size_t n, const http_limits_t *lim, http_head_t *out, http_fault_t *why)
+static xerr_t take_lines(http_scan_t *s, const char *p, size_t n, const http_limits_t *lim, http_head_t *out,
+                         http_fault_t *why)
 {
     size_t at = s->line;
     xerr_t err = XE_OK;
@@ -351,7 +365,8 @@ static xerr_t take_lines(http_scan_t *s, const char *p, size_t n, const http_lim
     return n > lim->head_max ? fault(why, 431, "request head is too large") : XE_AGAIN;
 }
 
-xerr_t http_parse_head(http_scan_t *s, const char *p, size_t n, const http_limits_t *lim, http_head_t *out, http_fault_t *why)
+xerr_t http_parse_head(http_scan_t *s, const char *p, size_t n, const http_limits_t *lim, http_head_t *out,
+                       http_fault_t *why)
 {
     /* Offsets are 16 bits: a head that does not end inside the limit is refused before it could exceed them. */
     size_t seen = n > lim->head_max + 1 ? lim->head_max + 1 : n;

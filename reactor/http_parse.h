@@ -34,35 +34,46 @@ typedef struct {
 } http_fault_t;
 
 /* Fields that the server itself reads, found while parsing; -1: absent, else the index of the (first) field. */
-typedef enum { HF_HOST, HF_LENGTH, HF_TYPE, HF_AUTH, HF_EXPECT, HF_UPGRADE, HF_REQUEST_ID, HF_FORWARDED, HF_COUNT } http_known_t;
+typedef enum {
+    HF_HOST,
+    HF_LENGTH,
+    HF_TYPE,
+    HF_AUTH,
+    HF_EXPECT,
+    HF_UPGRADE,
+    HF_REQUEST_ID,
+    HF_FORWARDED,
+    HF_COUNT
+} http_known_t;
 
 typedef struct {
     method_t method;
-    uint8_t minor;         /* 0 or 1 */
-    bool close;            /* the conversation ends after the answer: Connection: close, or HTTP/1.0 */
-    bool upgrade;          /* Connection names upgrade */
-    bool expect_continue;  /* Expect: 100-continue, HTTP/1.1 only */
+    uint8_t minor;        /* 0 or 1 */
+    bool close;           /* the conversation ends after the answer: Connection: close, or HTTP/1.0 */
+    bool upgrade;         /* Connection names upgrade */
+    bool expect_continue; /* Expect: 100-continue, HTTP/1.1 only */
     bool has_length;
     uint64_t length;       /* Content-Length, 0 when absent */
     uint16_t path, path_n; /* without the query */
     uint16_t query, query_n;
-    uint16_t auth, auth_n; /* authority of an absolute-form target, auth_n = 0 otherwise */
+    uint16_t auth, auth_n;    /* authority of an absolute-form target, auth_n = 0 otherwise */
     uint16_t known[HF_COUNT]; /* index + 1; 0: absent */
     uint16_t n_fields;
-    uint32_t size; /* bytes of the head with its final CRLF */
+    uint32_t size;        /* bytes of the head with its final CRLF */
     http_field_t *fields; /* given by the caller, at least lines_max of them */
 } http_head_t;
 
 /* Progress over a head that arrives in pieces. Zero it before each head. */
 typedef struct {
-    uint32_t line;   /* start of the first line not yet complete */
-    uint16_t lines;  /* complete lines, the request line included */
-    uint16_t seen;   /* bit k: field k of http_known_t came already */
+    uint32_t line;  /* start of the first line not yet complete */
+    uint16_t lines; /* complete lines, the request line included */
+    uint16_t seen;  /* bit k: field k of http_known_t came already */
     bool resumed;
 } http_scan_t;
 
 /* XE_OK: out is filled. XE_AGAIN: more bytes are needed. XE_BAD_INPUT: *why says what to answer before closing. */
-xerr_t http_parse_head(http_scan_t *s, const char *p, size_t n, const http_limits_t *lim, http_head_t *out, http_fault_t *why);
+xerr_t http_parse_head(http_scan_t *s, const char *p, size_t n, const http_limits_t *lim, http_head_t *out,
+                       http_fault_t *why);
 
 /* Content-Length text: 1 to 19 digits. False for anything else. */
 bool http_parse_length(span_t v, uint64_t *out);

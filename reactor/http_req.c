@@ -49,7 +49,8 @@ static bool keep_head(req_t *r, const http_head_t *head, const char *text)
     r->head.fields = r->fields;
     r->text = r->text_in;
     if (head->size > INLINE_HEAD && !(r->text = malloc(head->size))) return false;
-    if (head->n_fields > INLINE_FIELDS && !(r->head.fields = malloc(head->n_fields * sizeof *r->head.fields))) return false;
+    if (head->n_fields > INLINE_FIELDS && !(r->head.fields = malloc(head->n_fields * sizeof *r->head.fields)))
+        return false;
     memcpy(r->text, text, head->size);
     memcpy(r->head.fields, head->fields, head->n_fields * sizeof *r->head.fields);
     return true;
@@ -234,15 +235,42 @@ const char *req_client_addr(const req_t *r)
 
 /* ---- reading ------------------------------------------------------------------------------------------------------ */
 
-method_t req_method(const req_t *r) { return r->head.method; }
-span_t req_path(const req_t *r) { return (span_t){r->text + r->head.path, r->head.path_n}; }
-span_t req_query(const req_t *r) { return (span_t){r->text + r->head.query, r->head.query_n}; }
-span_t req_body(const req_t *r) { return (span_t){r->body ? r->body : "", r->body_n}; }
-int64_t req_start_ns(const req_t *r) { return r->start_ns; }
-void *req_user(const req_t *r) { return r->user; }
-void req_set_user(req_t *r, void *p) { r->user = p; }
-bool req_answered(const req_t *r) { return r->answered; }
-int64_t req_deadline_ns(const req_t *r) { return r->deadline.due; }
+method_t req_method(const req_t *r)
+{
+    return r->head.method;
+}
+span_t req_path(const req_t *r)
+{
+    return (span_t){r->text + r->head.path, r->head.path_n};
+}
+span_t req_query(const req_t *r)
+{
+    return (span_t){r->text + r->head.query, r->head.query_n};
+}
+span_t req_body(const req_t *r)
+{
+    return (span_t){r->body ? r->body : "", r->body_n};
+}
+int64_t req_start_ns(const req_t *r)
+{
+    return r->start_ns;
+}
+void *req_user(const req_t *r)
+{
+    return r->user;
+}
+void req_set_user(req_t *r, void *p)
+{
+    r->user = p;
+}
+bool req_answered(const req_t *r)
+{
+    return r->answered;
+}
+int64_t req_deadline_ns(const req_t *r)
+{
+    return r->deadline.due;
+}
 
 bool req_has_body(const req_t *r)
 {
@@ -353,7 +381,8 @@ static dl_list_t *list_for(http_t *h, int64_t ms)
         dl_list_t *l = &h->reqs[i];
         if (l->ns == ms * 1000000) return l;
         bool longer = l->ns > ms * 1000000;
-        if (!best || (longer && (best->ns < ms * 1000000 || l->ns < best->ns)) || (!longer && best->ns < ms * 1000000 && l->ns > best->ns))
+        if (!best || (longer && (best->ns < ms * 1000000 || l->ns < best->ns)) ||
+            (!longer && best->ns < ms * 1000000 && l->ns > best->ns))
             best = l;
     }
     if (h->n_req_lists == REQ_LISTS) return best;

@@ -13,9 +13,10 @@
 #define TEXT_MAX (1024 * 1024)
 #define SCAN_PER_WRITE 16 /* subscribers looked at for each one that may be written to in a turn */
 
-static const unsigned close_codes[CLOSE_CODES] = {1000, 1001, 1002, 1003, 1005, 1006, 1007, 1008, 1009, 1011, 4001, 4003, 4008, 4029, 0};
+static const unsigned close_codes[CLOSE_CODES] = {1000, 1001, 1002, 1003, 1005, 1006, 1007, 1008,
+                                                  1009, 1011, 4001, 4003, 4008, 4029, 0};
 
-#define OF(node, type, member) ((type *)(void *)((char *)(node) - offsetof(type, member)))
+#define OF(node, type, member) ((type *)(void *)((char *)(node)-offsetof(type, member)))
 
 /* ---- frames ------------------------------------------------------------------------------------------------------- */
 
@@ -39,10 +40,14 @@ void frame_drop(frame_t *f)
 
 static void list_out(hub_t *h, ws_t *ws)
 {
-    if (ws->prev) ws->prev->next = ws->next;
-    else h->first = ws->next;
-    if (ws->next) ws->next->prev = ws->prev;
-    else h->last = ws->prev;
+    if (ws->prev)
+        ws->prev->next = ws->next;
+    else
+        h->first = ws->next;
+    if (ws->next)
+        ws->next->prev = ws->prev;
+    else
+        h->last = ws->prev;
     ws->prev = ws->next = NULL;
 }
 
@@ -50,8 +55,10 @@ static void list_to_end(hub_t *h, ws_t *ws)
 {
     ws->prev = h->last;
     ws->next = NULL;
-    if (h->last) h->last->next = ws;
-    else h->first = ws;
+    if (h->last)
+        h->last->next = ws;
+    else
+        h->first = ws;
     h->last = ws;
 }
 
@@ -165,7 +172,8 @@ static void ring_put(hub_t *h, frame_t *f)
     f->number = h->head;
     h->ring[h->head++ & (RING_FRAMES - 1)] = f;
     h->ring_bytes += f->n;
-    while (h->head - h->tail > RING_FRAMES - 1 || (h->ring_bytes > h->conf.ring_bytes && h->head - h->tail > 1)) ring_shift(h);
+    while (h->head - h->tail > RING_FRAMES - 1 || (h->ring_bytes > h->conf.ring_bytes && h->head - h->tail > 1))
+        ring_shift(h);
     if (!h->behind_ns) h->behind_ns = mono_ns();
     wake_after(h->l, h->flush_turn);
 }
@@ -241,7 +249,6 @@ void hub_unlink(hub_t *h, ws_t *ws)
     while (i < CLOSE_CODES - 1 && close_codes[i] != ws->code) i++;
     ctr_inc(h->c_closed[i]);
 }
-
 
 static void write_active(hub_t *h)
 {
@@ -325,11 +332,14 @@ static void make_metrics(hub_t *h, metrics_t *m)
     h->c_dropped = metrics_ctr(m, "xorj_ws_dropped_total", NULL, "publications that could not be framed");
     h->c_sent = metrics_ctr(m, "xorj_ws_sent_total", NULL, "frames written to subscribers");
     h->c_conflated = metrics_ctr(m, "xorj_ws_conflated_total", NULL, "unsent states replaced by newer ones");
-    h->h_fanout = metrics_hist(m, "xorj_ws_fanout_seconds", NULL, "publication to the last subscriber's socket", NULL, 0);
+    h->h_fanout =
+        metrics_hist(m, "xorj_ws_fanout_seconds", NULL, "publication to the last subscriber's socket", NULL, 0);
     for (unsigned i = 0; i < CLOSE_CODES; i++) {
         char label[32];
-        if (close_codes[i]) snprintf(label, sizeof label, "code=\"%u\"", close_codes[i]);
-        else snprintf(label, sizeof label, "code=\"other\"");
+        if (close_codes[i])
+            snprintf(label, sizeof label, "code=\"%u\"", close_codes[i]);
+        else
+            snprintf(label, sizeof label, "code=\"other\"");
         h->c_closed[i] = metrics_ctr(m, "xorj_ws_closed_total", label, "subscribers closed, by close code");
     }
 }
@@ -378,7 +388,8 @@ static bool take_over(ws_t *ws, req_t *r)
     char accept[WS_ACCEPT_TEXT + 1], lines[128];
     req_header(r, "sec-websocket-key", &key);
     ws_accept_text(key, accept);
-    int n = snprintf(lines, sizeof lines, "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n", accept);
+    int n = snprintf(lines, sizeof lines, "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n",
+                     accept);
     ws->conn = r->conn;
     /* Left alone the kernel would queue megabytes of old news for a slow reader before we noticed. */
     int room = (int)ws->hub->conf.sub_bytes_max;

@@ -18,14 +18,14 @@ typedef struct hub hub_t;
 typedef struct ws ws_t;
 
 typedef struct {
-    size_t ring_bytes;     /* outgoing ring, all topics */
-    size_t sub_bytes_max;  /* unsent bytes of one subscriber, 256 KiB */
+    size_t ring_bytes;       /* outgoing ring, all topics */
+    size_t sub_bytes_max;    /* unsent bytes of one subscriber, 256 KiB */
     unsigned sub_events_max; /* unsent events of one subscriber, 1,024 */
-    size_t msg_max;        /* 16 KiB */
-    unsigned frags_max;    /* 64 */
-    unsigned ping_ms;      /* heartbeat, 30 s */
-    unsigned dead_ms;      /* unanswered ping closes, 60 s */
-    unsigned slice;        /* subscribers served per turn, 128 */
+    size_t msg_max;          /* 16 KiB */
+    unsigned frags_max;      /* 64 */
+    unsigned ping_ms;        /* heartbeat, 30 s */
+    unsigned dead_ms;        /* unanswered ping closes, 60 s */
+    unsigned slice;          /* subscribers served per turn, 128 */
     unsigned subs_max;
 } hub_conf_t;
 
@@ -33,7 +33,7 @@ typedef struct {
 
 typedef struct {
     void (*on_open)(void *ctx, ws_t *ws);
-    void (*on_text)(void *ctx, ws_t *ws, span_t text); /* whole message, UTF-8 checked; borrowed */
+    void (*on_text)(void *ctx, ws_t *ws, span_t text);    /* whole message, UTF-8 checked; borrowed */
     void (*on_close)(void *ctx, ws_t *ws, unsigned code); /* last call for this ws */
     void *ctx;
 } hub_hooks_t;
@@ -64,8 +64,8 @@ typedef struct {
 } hub_filter_t;
 
 typedef struct {
-    uint64_t key;         /* who it is for (a wallet's hash), 0: everybody */
-    int32_t pair;         /* -1: none */
+    uint64_t key;             /* who it is for (a wallet's hash), 0: everybody */
+    int32_t pair;             /* -1: none */
     int32_t venue_a, venue_b; /* -1: none */
     int64_t value;
 } hub_attr_t;

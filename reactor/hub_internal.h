@@ -38,18 +38,18 @@ struct ws {
     hub_t *hub;
     conn_t *conn; /* NULL once closing */
     void *user;
-    ws_t *prev, *next;        /* by cursor */
+    ws_t *prev, *next; /* by cursor */
     ws_t *active_next, *closed_next;
     uint64_t cursor;
     bool opened, closing, active;
-    unsigned code;            /* on_close reports it */
-    frame_t **q;              /* ring of q_cap */
+    unsigned code; /* on_close reports it */
+    frame_t **q;   /* ring of q_cap */
     frame_t *q_in[QUEUE_INLINE];
     unsigned q_head, q_n, q_cap;
-    size_t q_bytes, part;     /* part: bytes of the first frame already sent */
+    size_t q_bytes, part; /* part: bytes of the first frame already sent */
     unsigned pongs;
     dl_node_t ping;
-    int64_t ping_ns;          /* when the oldest unanswered ping was sent; 0: none */
+    int64_t ping_ns; /* when the oldest unanswered ping was sent; 0: none */
     member_t *members[HUB_TOPICS_MAX];
     unsigned joined;
     ws_rx_t rx;

@@ -106,8 +106,10 @@ static void detach(ws_t *ws, unsigned report)
     dl_clear(&ws->ping);
     hub_unlink(h, ws);
     ws->closed_next = NULL;
-    if (h->closed_last) h->closed_last->closed_next = ws;
-    else h->closed_first = ws;
+    if (h->closed_last)
+        h->closed_last->closed_next = ws;
+    else
+        h->closed_first = ws;
     h->closed_last = ws;
     wake_after(h->l, h->flush_turn);
 }

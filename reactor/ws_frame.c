@@ -233,8 +233,10 @@ void ws_rx_next(ws_rx_t *rx, const ws_limits_t *lim, char **p, size_t *n, ws_ev_
         char *from = *p;
         *p += take;
         *n -= take;
-        if (rx->h.op & 8) take_control(rx, from, take, ev);
-        else take_text(rx, from, take, ev);
+        if (rx->h.op & 8)
+            take_control(rx, from, take, ev);
+        else
+            take_text(rx, from, take, ev);
     }
 }
 

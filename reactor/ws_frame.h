@@ -38,7 +38,10 @@ typedef struct {
     uint8_t need, lo, hi;
 } utf8_t;
 bool utf8_feed(utf8_t *u, const char *p, size_t n); /* false at the first byte that cannot be right */
-static inline bool utf8_whole(const utf8_t *u) { return u->need == 0; }
+static inline bool utf8_whole(const utf8_t *u)
+{
+    return u->need == 0;
+}
 
 typedef struct {
     size_t msg_max;
@@ -48,14 +51,14 @@ typedef struct {
 /* Receiving state of one socket; about 200 bytes. Zero it first; fini frees what it gathered. */
 typedef struct {
     ws_head_t h;
-    uint64_t got;        /* bytes of the current frame's payload seen */
+    uint64_t got; /* bytes of the current frame's payload seen */
     bool in_frame, in_msg;
-    uint8_t head_n;      /* bytes gathered of an incomplete head */
+    uint8_t head_n; /* bytes gathered of an incomplete head */
     uint8_t head[WS_HEAD_MAX];
     uint8_t ctl[WS_CONTROL_MAX];
     unsigned frags;
     utf8_t utf8;
-    char *msg;           /* the message in pieces */
+    char *msg; /* the message in pieces */
     size_t msg_n, msg_cap;
 } ws_rx_t;
 
@@ -63,8 +66,8 @@ typedef enum { WS_RX_MORE, WS_RX_TEXT, WS_RX_PING, WS_RX_PONG, WS_RX_CLOSE, WS_R
 
 typedef struct {
     ws_rx_kind_t kind;
-    span_t body;   /* text, ping payload or close reason; good until the next call */
-    unsigned code; /* CLOSE: the peer's code, 1005 when it gave none. FAIL: the code to close with */
+    span_t body;     /* text, ping payload or close reason; good until the next call */
+    unsigned code;   /* CLOSE: the peer's code, 1005 when it gave none. FAIL: the code to close with */
     const char *why; /* FAIL: static text */
 } ws_ev_t;
 

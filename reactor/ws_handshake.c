@@ -45,10 +45,14 @@ static bool key_ok(span_t key)
 ws_verdict_t ws_handshake_judge(const req_t *r)
 {
     span_t v = {"", 0};
-    if (req_method(r) != M_GET || r->head.minor == 0 || r->head.length) return (ws_verdict_t){400, "a websocket opens with GET over HTTP/1.1"};
-    if (!http_list_has(req_field(r, HF_UPGRADE), "websocket")) return (ws_verdict_t){426, "this path speaks websocket only"};
+    if (req_method(r) != M_GET || r->head.minor == 0 || r->head.length)
+        return (ws_verdict_t){400, "a websocket opens with GET over HTTP/1.1"};
+    if (!http_list_has(req_field(r, HF_UPGRADE), "websocket"))
+        return (ws_verdict_t){426, "this path speaks websocket only"};
     if (!r->head.upgrade) return (ws_verdict_t){400, "Connection does not name upgrade"};
-    if (times(r, "sec-websocket-version", &v) != 1 || !span_is(v, "13")) return (ws_verdict_t){426, "websocket version 13 is the one spoken here"};
-    if (times(r, "sec-websocket-key", &v) != 1 || !key_ok(v)) return (ws_verdict_t){400, "Sec-WebSocket-Key is not 16 bytes of base64"};
+    if (times(r, "sec-websocket-version", &v) != 1 || !span_is(v, "13"))
+        return (ws_verdict_t){426, "websocket version 13 is the one spoken here"};
+    if (times(r, "sec-websocket-key", &v) != 1 || !key_ok(v))
+        return (ws_verdict_t){400, "Sec-WebSocket-Key is not 16 bytes of base64"};
     return (ws_verdict_t){0, NULL};
 }

@@ -75,9 +75,22 @@ static void on_done(void *ctx, req_t *r, int status, int64_t ns)
 
 static http_conf_t conf_of_tests(void)
 {
-    return (http_conf_t){.listen_addr = "127.0.0.1", .head_ms = 300, .body_ms = 300, .idle_ms = 600, .write_ms = 400, .drain_ms = 300,
-                         .line_max = 8192, .head_max = 16384, .lines_max = 100, .target_max = 8192, .body_max = 65536, .conns_max = 1000,
-                         .conns_per_addr = 1000, .pipeline_max = 16, .fd_reserve = 16, .trusted_proxies = "127.0.0.1, 10.0.0.0/8,::1"};
+    return (http_conf_t){.listen_addr = "127.0.0.1",
+                         .head_ms = 300,
+                         .body_ms = 300,
+                         .idle_ms = 600,
+                         .write_ms = 400,
+                         .drain_ms = 300,
+                         .line_max = 8192,
+                         .head_max = 16384,
+                         .lines_max = 100,
+                         .target_max = 8192,
+                         .body_max = 65536,
+                         .conns_max = 1000,
+                         .conns_per_addr = 1000,
+                         .pipeline_max = 16,
+                         .fd_reserve = 16,
+                         .trusted_proxies = "127.0.0.1, 10.0.0.0/8,::1"};
 }
 
 static int start(void **state, http_conf_t c)
@@ -91,7 +104,10 @@ static int start(void **state, http_conf_t c)
     return http_open(e->l, e->m, &c, (http_hooks_t){on_head, on_request, on_done, e}, &e->http, &why) == XE_OK ? 0 : -1;
 }
 
-static int setup(void **state) { return start(state, conf_of_tests()); }
+static int setup(void **state)
+{
+    return start(state, conf_of_tests());
+}
 
 static int setup_few(void **state)
 {
@@ -138,7 +154,8 @@ static void turns(env_t *e, int n)
 
 static void peer_open(env_t *e, peer_t *p)
 {
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(http_port(e->http)), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in a = {
+        .sin_family = AF_INET, .sin_port = htons(http_port(e->http)), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     p->n = 0;
     p->ended = false;
     p->fd = socket(AF_INET, SOCK_STREAM, 0);
@@ -195,7 +212,8 @@ static void answers_leave_in_the_order_of_the_requests(void **state)
     env_t *e = *state;
     peer_t p;
     peer_open(e, &p);
-    say(&p, "GET /hold HTTP/1.1\r\nHost: a\r\n\r\nGET /now HTTP/1.1\r\nHost: a\r\n\r\nGET /hold HTTP/1.1\r\nHost: a\r\n\r\n");
+    say(&p, "GET /hold HTTP/1.1\r\nHost: a\r\n\r\nGET /now HTTP/1.1\r\nHost: a\r\n\r\nGET /hold HTTP/1.1\r\nHost: "
+            "a\r\n\r\n");
     turns(e, 5);
     assert_int_equal(e->n_held, 2);
     answer(e, 1, "third");
@@ -448,7 +466,8 @@ static void descriptors_short(void **state)
     env_t *e = *state;
     int opened = 0;
     for (; opened < 100; opened++) {
-        struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(http_port(e->http)), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        struct sockaddr_in a = {
+            .sin_family = AF_INET, .sin_port = htons(http_port(e->http)), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
         p[opened].fd = socket(AF_INET, SOCK_STREAM, 0);
         if (p[opened].fd < 0) break;
         assert_int_equal(connect(p[opened].fd, (struct sockaddr *)&a, sizeof a), 0);
@@ -490,7 +509,8 @@ static void draining(void **state)
     wait_end(e, &busy);
     turns(e, 3);
     assert_true(http_idle(e->http));
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(http_port(e->http)), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in a = {
+        .sin_family = AF_INET, .sin_port = htons(http_port(e->http)), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int fd = socket(AF_INET, SOCK_STREAM, 0);
     assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof a), -1);
     close(fd);

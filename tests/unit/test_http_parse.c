@@ -74,7 +74,8 @@ static void parse(parsed_t *out, const char *text)
 static void takes_a_plain_head(void **state)
 {
     parsed_t p;
-    const char *t = "POST /api/x?a=1&b HTTP/1.1\r\nHost: localhost:80\r\nContent-Length: 007\r\nX-Y:\t v \t\r\nConnection: foo, Close\r\n\r\nbody";
+    const char *t = "POST /api/x?a=1&b HTTP/1.1\r\nHost: localhost:80\r\nContent-Length: 007\r\nX-Y:\t v "
+                    "\t\r\nConnection: foo, Close\r\n\r\nbody";
     parse(&p, t);
     assert_int_equal(p.err, XE_OK);
     assert_int_equal(p.head.method, M_POST);
@@ -140,7 +141,8 @@ static void refuses(void **state)
         parsed_t p;
         parse(&p, rows[i].text);
         if (p.err != XE_BAD_INPUT || p.why.status != rows[i].status)
-            fail_msg("row %zu: err=%s status=%d, expected %d: %s", i, xerr_name(p.err), p.why.status, rows[i].status, rows[i].text);
+            fail_msg("row %zu: err=%s status=%d, expected %d: %s", i, xerr_name(p.err), p.why.status, rows[i].status,
+                     rows[i].text);
         assert_non_null(p.why.message);
     }
 }
@@ -178,10 +180,15 @@ static void limits_are_exact(void **state)
     judge("", 33, " / HTTP/1.1\r\nHost: a\r\n\r\n", 501);
     char *big = stretch("GET / HTTP/1.1\r\nHost: a\r\nX: ", 'a', 8000, "\r\nY: ");
     judge(big, 8000, "\r\nZ: 12345\r\n\r\n", 0);
-    judge(big, 8000, "\r\nZ: 12345\r\nAA: 1234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890"
-                     "12345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789"
-                     "01234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678"
-                     "\r\n\r\n", 431);
+    judge(big, 8000,
+          "\r\nZ: 12345\r\nAA: "
+          "1234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890"
+          "123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678"
+          "90123456789"
+          "012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567"
+          "89012345678"
+          "\r\n\r\n",
+          431);
     free(big);
 }
 
@@ -203,14 +210,18 @@ static void lengths(void **state)
     assert_true(http_parse_length(SPAN_LIT("0"), &v) && v == 0);
     assert_true(http_parse_length(SPAN_LIT("0000000000000000009"), &v) && v == 9);
     assert_true(http_parse_length(SPAN_LIT("9999999999999999999"), &v) && v == 9999999999999999999u);
-    static const char *bad[] = {"", " 1", "1 ", "+1", "-1", "0x1", "1.0", "1e3", "1,1", "00000000000000000000", "18446744073709551616", "\xd9\xa1"};
+    static const char *bad[] = {
+        "",        " 1", "1 ", "+1", "-1", "0x1", "1.0", "1e3", "1,1", "00000000000000000000", "18446744073709551616",
+        "\xd9\xa1"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) assert_false(http_parse_length(span_of(bad[i]), &v));
 }
 
 static void hosts(void **state)
 {
-    static const char *good[] = {"a", "localhost", "a.b-c_d", "127.0.0.1", "a:1", "a:65535", "[::1]", "[::ffff:1.2.3.4]:80"};
-    static const char *bad[] = {"", ":80", "a:", "a:0", "a:65536", "a:x", "a/b", "a@b", "a b", "[]", "[::1", "[::1]x", "[g]", "a,b", "a%20"};
+    static const char *good[] = {"a",   "localhost", "a.b-c_d", "127.0.0.1",
+                                 "a:1", "a:65535",   "[::1]",   "[::ffff:1.2.3.4]:80"};
+    static const char *bad[] = {"",    ":80", "a:",   "a:0",    "a:65536", "a:x", "a/b", "a@b",
+                                "a b", "[]",  "[::1", "[::1]x", "[g]",     "a,b", "a%20"};
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) assert_true(http_host_ok(span_of(good[i])));
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) assert_false(http_host_ok(span_of(bad[i])));
 }
@@ -227,7 +238,8 @@ static void lists(void **state)
 /* Whatever the bytes: the answer does not depend on how they were cut. */
 static void cuts_never_matter(void **state)
 {
-    static const char base[] = "POST /a?b HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nX: y\r\nConnection: close\r\n\r\nhello";
+    static const char base[] =
+        "POST /a?b HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nX: y\r\nConnection: close\r\n\r\nhello";
     uint64_t seed = 7;
     for (int round = 0; round < 20000; round++) {
         char t[sizeof base];
@@ -247,9 +259,15 @@ static void cuts_never_matter(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(takes_a_plain_head), cmocka_unit_test(every_prefix_asks_for_more), cmocka_unit_test(refuses),
-        cmocka_unit_test(limits_are_exact),   cmocka_unit_test(lines_are_counted),          cmocka_unit_test(lengths),
-        cmocka_unit_test(hosts),              cmocka_unit_test(lists),                      cmocka_unit_test(cuts_never_matter),
+        cmocka_unit_test(takes_a_plain_head),
+        cmocka_unit_test(every_prefix_asks_for_more),
+        cmocka_unit_test(refuses),
+        cmocka_unit_test(limits_are_exact),
+        cmocka_unit_test(lines_are_counted),
+        cmocka_unit_test(lengths),
+        cmocka_unit_test(hosts),
+        cmocka_unit_test(lists),
+        cmocka_unit_test(cuts_never_matter),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

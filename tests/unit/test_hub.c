@@ -95,11 +95,31 @@ static int setup_with(void **state, unsigned ping_ms, unsigned dead_ms, unsigned
 {
     env_t *e = calloc(1, sizeof *e);
     const char *why = "";
-    http_conf_t c = {.listen_addr = "127.0.0.1", .head_ms = 1000, .body_ms = 1000, .idle_ms = 5000, .write_ms = 2000, .drain_ms = 500,
-                     .line_max = 8192, .head_max = 16384, .lines_max = 100, .target_max = 8192, .body_max = 65536, .conns_max = 1000,
-                     .conns_per_addr = 1000, .pipeline_max = 16, .fd_reserve = 16, .trusted_proxies = ""};
-    hub_conf_t hc = {.ring_bytes = 1 << 20, .sub_bytes_max = 256 << 10, .sub_events_max = 1024, .msg_max = 16384, .frags_max = 64,
-                     .ping_ms = ping_ms, .dead_ms = dead_ms, .slice = slice, .subs_max = PEERS - 1};
+    http_conf_t c = {.listen_addr = "127.0.0.1",
+                     .head_ms = 1000,
+                     .body_ms = 1000,
+                     .idle_ms = 5000,
+                     .write_ms = 2000,
+                     .drain_ms = 500,
+                     .line_max = 8192,
+                     .head_max = 16384,
+                     .lines_max = 100,
+                     .target_max = 8192,
+                     .body_max = 65536,
+                     .conns_max = 1000,
+                     .conns_per_addr = 1000,
+                     .pipeline_max = 16,
+                     .fd_reserve = 16,
+                     .trusted_proxies = ""};
+    hub_conf_t hc = {.ring_bytes = 1 << 20,
+                     .sub_bytes_max = 256 << 10,
+                     .sub_events_max = 1024,
+                     .msg_max = 16384,
+                     .frags_max = 64,
+                     .ping_ms = ping_ms,
+                     .dead_ms = dead_ms,
+                     .slice = slice,
+                     .subs_max = PEERS - 1};
     log_init(2, LOG_ERROR);
     e->m = metrics_new();
     e->l = loop_new(e->m);
@@ -110,9 +130,18 @@ static int setup_with(void **state, unsigned ping_ms, unsigned dead_ms, unsigned
     return http_open(e->l, e->m, &c, (http_hooks_t){NULL, on_request, NULL, e}, &e->http, &why) == XE_OK ? 0 : -1;
 }
 
-static int setup(void **state) { return setup_with(state, 60000, 60000, 128); }
-static int setup_pings(void **state) { return setup_with(state, 100, 200, 128); }
-static int setup_slices(void **state) { return setup_with(state, 60000, 60000, 4); }
+static int setup(void **state)
+{
+    return setup_with(state, 60000, 60000, 128);
+}
+static int setup_pings(void **state)
+{
+    return setup_with(state, 100, 200, 128);
+}
+static int setup_slices(void **state)
+{
+    return setup_with(state, 60000, 60000, 4);
+}
 
 static int teardown(void **state)
 {
@@ -133,14 +162,17 @@ static int teardown(void **state)
 static void pull(peer_t *p)
 {
     ssize_t n;
-    while (p->n < sizeof p->buf && (n = recv(p->fd, p->buf + p->n, sizeof p->buf - p->n, MSG_DONTWAIT)) > 0) p->n += (size_t)n;
+    while (p->n < sizeof p->buf && (n = recv(p->fd, p->buf + p->n, sizeof p->buf - p->n, MSG_DONTWAIT)) > 0)
+        p->n += (size_t)n;
 }
 
 static void peer_open(env_t *e, peer_t *p, int rcvbuf)
 {
-    static const char hello[] = "GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-                                "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(http_port(e->http)), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    static const char hello[] =
+        "GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    struct sockaddr_in a = {
+        .sin_family = AF_INET, .sin_port = htons(http_port(e->http)), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     *p = (peer_t){.fd = socket(AF_INET, SOCK_STREAM, 0)};
     if (rcvbuf) setsockopt(p->fd, SOL_SOCKET, SO_RCVBUF, &rcvbuf, sizeof rcvbuf);
     assert_int_equal(connect(p->fd, (struct sockaddr *)&a, sizeof a), 0);
@@ -181,7 +213,12 @@ static bool peer_next(peer_t *p, char *text, size_t cap, unsigned *code)
     if (p->n < h + n) return false;
     uint8_t op = (uint8_t)p->buf[0] & 15;
     *code = op == WS_CLOSE && n >= 2 ? (unsigned)((uint8_t)p->buf[h] << 8 | (uint8_t)p->buf[h + 1]) : 0;
-    snprintf(text, cap, "%s%.*s", op == WS_PING ? "PING" : op == WS_PONG ? "PONG" : op == WS_CLOSE ? "CLOSE" : "", op == WS_CLOSE ? 0 : (int)n, p->buf + h);
+    snprintf(text, cap, "%s%.*s",
+             op == WS_PING    ? "PING"
+             : op == WS_PONG  ? "PONG"
+             : op == WS_CLOSE ? "CLOSE"
+                              : "",
+             op == WS_CLOSE ? 0 : (int)n, p->buf + h);
     memmove(p->buf, p->buf + h + n, p->n - h - n);
     p->n -= h + n;
     return true;
@@ -271,11 +308,14 @@ static void filters(void **state)
     hub_filter_t f = {.key = 0, .pair = 3, .venue = 1, .min_value = 100};
     hub_join(e->hub, e->seats[0].ws, e->events, &f);
     static const hub_attr_t rows[] = {
-        {.pair = 2, .venue_a = 1, .venue_b = 2, .value = 200}, {.pair = 3, .venue_a = 0, .venue_b = 2, .value = 200},
-        {.pair = 3, .venue_a = 1, .venue_b = 2, .value = 99},  {.pair = 3, .venue_a = 0, .venue_b = 1, .value = 100},
+        {.pair = 2, .venue_a = 1, .venue_b = 2, .value = 200},
+        {.pair = 3, .venue_a = 0, .venue_b = 2, .value = 200},
+        {.pair = 3, .venue_a = 1, .venue_b = 2, .value = 99},
+        {.pair = 3, .venue_a = 0, .venue_b = 1, .value = 100},
         {.key = 5, .pair = 3, .venue_a = 1, .venue_b = 2, .value = 200},
     };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) hub_publish(e->hub, e->events, &rows[i], "t", SPAN_LIT("0"));
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        hub_publish(e->hub, e->events, &rows[i], "t", SPAN_LIT("0"));
     expect(e, &p, "\"seq\":4,");
     expect_nothing(e, &p);
     close(p.fd);

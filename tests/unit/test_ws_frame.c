@@ -38,7 +38,8 @@ static void note(log_t *l, const ws_ev_t *ev)
 {
     static const char *names[] = {"more", "text", "ping", "pong", "close", "fail"};
     if (ev->kind == WS_RX_MORE) return;
-    l->n += (size_t)snprintf(l->text + l->n, sizeof l->text - l->n, "%s %u %.*s;", names[ev->kind], ev->code, (int)ev->body.n, ev->body.p ? ev->body.p : "");
+    l->n += (size_t)snprintf(l->text + l->n, sizeof l->text - l->n, "%s %u %.*s;", names[ev->kind], ev->code,
+                             (int)ev->body.n, ev->body.p ? ev->body.p : "");
 }
 
 /* Feeds in pieces of `step`, each in memory of its own, and writes down what came out. */
@@ -80,7 +81,10 @@ static void whole_messages(void **state)
     n += put_frame(b + n, 0x89, "p", 1);
     n += put_frame(b + n, 0x81, "", 0);
     n += put_frame(b + n, 0x8a, "", 0);
-    n += put_frame(b + n, 0x88, "\x03\xe8" "bye", 5);
+    n += put_frame(b + n, 0x88,
+                   "\x03\xe8"
+                   "bye",
+                   5);
     expect(b, n, "text 0 hello;ping 0 p;text 0 ;pong 0 ;close 1000 bye;");
 }
 
@@ -120,16 +124,26 @@ static void violations(void **state)
         size_t n;
         const char *want;
     } rows[] = {
-        {0xc1, "a", 1, "fail 1002 ;"}, {0x83, "", 0, "fail 1002 ;"},          {0x8b, "", 0, "fail 1002 ;"},
-        {0x09, "", 0, "fail 1002 ;"},  {0x80, "a", 1, "fail 1002 ;"},         {0x82, "a", 1, "fail 1003 ;"},
-        {0x88, "a", 1, "fail 1002 ;"}, {0x88, "\x03\xed", 2, "fail 1002 ;"},  {0x88, "\x03\xe8\xff", 3, "fail 1007 ;"},
-        {0x81, "\xff", 1, "fail 1007 ;"}, {0x81, "\xe2\x82", 2, "fail 1007 ;"}, {0x88, "", 0, "close 1005 ;"},
+        {0xc1, "a", 1, "fail 1002 ;"},
+        {0x83, "", 0, "fail 1002 ;"},
+        {0x8b, "", 0, "fail 1002 ;"},
+        {0x09, "", 0, "fail 1002 ;"},
+        {0x80, "a", 1, "fail 1002 ;"},
+        {0x82, "a", 1, "fail 1003 ;"},
+        {0x88, "a", 1, "fail 1002 ;"},
+        {0x88, "\x03\xed", 2, "fail 1002 ;"},
+        {0x88, "\x03\xe8\xff", 3, "fail 1007 ;"},
+        {0x81, "\xff", 1, "fail 1007 ;"},
+        {0x81, "\xe2\x82", 2, "fail 1007 ;"},
+        {0x88, "", 0, "close 1005 ;"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         char b[64];
         expect(b, put_frame(b, rows[i].first, rows[i].body, rows[i].n), rows[i].want);
     }
-    expect("\x81\x01" "a", 3, "fail 1002 ;");                                  /* no mask */
+    expect("\x81\x01"
+           "a",
+           3, "fail 1002 ;");                                                  /* no mask */
     expect("\x81\xfe\x00\x05....", 8, "fail 1002 ;");                          /* longer form than needed */
     expect("\x81\xff\x80\x00\x00\x00\x00\x00\x00\x01....", 14, "fail 1002 ;"); /* top bit */
     expect("\x89\xfe\x00\x7e....", 8, "fail 1002 ;");                          /* control over 125 */
@@ -146,7 +160,8 @@ static void close_codes(void **state)
 /* The piecewise check agrees with the one of base/ on every short string of interesting bytes. */
 static void utf8_agrees(void **state)
 {
-    static const uint8_t pick[] = {0x00, 0x41, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc1, 0xc2, 0xdf, 0xe0, 0xed, 0xef, 0xf0, 0xf4, 0xf5};
+    static const uint8_t pick[] = {0x00, 0x41, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf,
+                                   0xc1, 0xc2, 0xdf, 0xe0, 0xed, 0xef, 0xf0, 0xf4, 0xf5};
     enum { N = sizeof pick };
     for (unsigned i = 0; i < N * N * N * N; i++) {
         char s[4] = {(char)pick[i % N], (char)pick[i / N % N], (char)pick[i / N / N % N], (char)pick[i / N / N / N]};
@@ -199,9 +214,15 @@ static void head_sizes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(whole_messages), cmocka_unit_test(fragments_with_a_ping_between), cmocka_unit_test(limits),
-        cmocka_unit_test(violations),     cmocka_unit_test(close_codes),                   cmocka_unit_test(utf8_agrees),
-        cmocka_unit_test(unmask_at_any_offset), cmocka_unit_test(accept_of_the_standard),  cmocka_unit_test(head_sizes),
+        cmocka_unit_test(whole_messages),
+        cmocka_unit_test(fragments_with_a_ping_between),
+        cmocka_unit_test(limits),
+        cmocka_unit_test(violations),
+        cmocka_unit_test(close_codes),
+        cmocka_unit_test(utf8_agrees),
+        cmocka_unit_test(unmask_at_any_offset),
+        cmocka_unit_test(accept_of_the_standard),
+        cmocka_unit_test(head_sizes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

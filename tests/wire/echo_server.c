@@ -19,7 +19,7 @@ typedef struct {
     metrics_t *metrics;
     http_t *http;
     hub_t *hub;
-    int events, states;
+    int events, states, slow;
     bool draining;
 } srv_t;
 
@@ -59,6 +59,7 @@ static void on_late(void *ctx)
 {
     later_t *w = ctx;
     req_reply(w->r, 200, "application/json", SPAN_LIT("{\"slow\":true}"));
+    w->s->slow--;
     loop_defer(w->s->loop, timer_free, w->t);
     req_drop(w->r);
 }
@@ -67,6 +68,7 @@ static void slow(srv_t *s, req_t *r)
 {
     later_t *w = req_alloc(r, sizeof *w);
     *w = (later_t){s, req_hold(r), ltimer_new(s->loop, on_late, w)};
+    s->slow++;
     req_set_deadline(r, 700);
     ltimer_arm(w->t, param(r, "ms", 10));
 }
@@ -92,19 +94,28 @@ static void stats(srv_t *s, req_t *r)
 
 static void on_request(void *ctx, req_t *r)
 {
-    static const char body[] = "{\"success\":true,\"data\":{\"total_trades\":128,\"winning\":71,\"losing\":57,\"pnl_usd\":1234.56,"
-                               "\"pnl_str\":\"1234.560000\",\"best\":\"89.10\",\"worst\":\"-40.02\",\"sharpe\":1.21,\"stale\":false,"
-                               "\"updated_at\":\"2026-11-20T13:00:00.000000Z\",\"period\":\"30d\"}}";
+    static const char body[] =
+        "{\"success\":true,\"data\":{\"total_trades\":128,\"winning\":71,\"losing\":57,\"pnl_usd\":1234.56,"
+        "\"pnl_str\":\"1234.560000\",\"best\":\"89.10\",\"worst\":\"-40.02\",\"sharpe\":1.21,\"stale\":false,"
+        "\"updated_at\":\"2026-11-20T13:00:00.000000Z\",\"period\":\"30d\"}}";
     srv_t *s = ctx;
     span_t path = req_path(r);
-    if (span_is(path, "/fast")) req_reply(r, 200, "application/json", SPAN_LIT(body));
-    else if (span_is(path, "/echo") || span_is(path, "/small")) req_reply(r, 200, "application/octet-stream", req_body(r));
-    else if (span_is(path, "/slow")) slow(s, r);
-    else if (span_is(path, "/big")) big(r);
-    else if (span_is(path, "/who")) req_reply(r, 200, "text/plain", span_of(req_client_addr(r)));
-    else if (span_is(path, "/stats")) stats(s, r);
-    else if (span_is(path, "/ws")) hub_upgrade(s->hub, r, s);
-    else req_error(r, 404, "NOT_FOUND", "no such path", NULL, 0);
+    if (span_is(path, "/fast"))
+        req_reply(r, 200, "application/json", SPAN_LIT(body));
+    else if (span_is(path, "/echo") || span_is(path, "/small"))
+        req_reply(r, 200, "application/octet-stream", req_body(r));
+    else if (span_is(path, "/slow"))
+        slow(s, r);
+    else if (span_is(path, "/big"))
+        big(r);
+    else if (span_is(path, "/who"))
+        req_reply(r, 200, "text/plain", span_of(req_client_addr(r)));
+    else if (span_is(path, "/stats"))
+        stats(s, r);
+    else if (span_is(path, "/ws"))
+        hub_upgrade(s->hub, r, s);
+    else
+        req_error(r, 404, "NOT_FOUND", "no such path", NULL, 0);
 }
 
 static int topic_of(srv_t *s, span_t text)
@@ -154,18 +165,34 @@ static bool open_all(srv_t *s, int argc, char **argv)
 {
     const char *why = "";
     http_conf_t c = {
-        .listen_addr = "127.0.0.1", .port = (uint16_t)arg(argc, argv, "port", 0),
-        .head_ms = (unsigned)arg(argc, argv, "head_ms", 10000), .body_ms = (unsigned)arg(argc, argv, "body_ms", 15000),
-        .idle_ms = (unsigned)arg(argc, argv, "idle_ms", 75000), .write_ms = (unsigned)arg(argc, argv, "write_ms", 30000),
-        .drain_ms = (unsigned)arg(argc, argv, "linger_ms", 2000), .line_max = 8192, .head_max = 16384, .lines_max = 100,
-        .target_max = 8192, .body_max = 65536, .conns_max = (unsigned)arg(argc, argv, "conns", 10000),
-        .conns_per_addr = (unsigned)arg(argc, argv, "per_addr", 100000), .pipeline_max = 16, .fd_reserve = 16,
+        .listen_addr = "127.0.0.1",
+        .port = (uint16_t)arg(argc, argv, "port", 0),
+        .head_ms = (unsigned)arg(argc, argv, "head_ms", 10000),
+        .body_ms = (unsigned)arg(argc, argv, "body_ms", 15000),
+        .idle_ms = (unsigned)arg(argc, argv, "idle_ms", 75000),
+        .write_ms = (unsigned)arg(argc, argv, "write_ms", 30000),
+        .drain_ms = (unsigned)arg(argc, argv, "linger_ms", 2000),
+        .line_max = 8192,
+        .head_max = 16384,
+        .lines_max = 100,
+        .target_max = 8192,
+        .body_max = 65536,
+        .conns_max = (unsigned)arg(argc, argv, "conns", 10000),
+        .conns_per_addr = (unsigned)arg(argc, argv, "per_addr", 100000),
+        .pipeline_max = 16,
+        .fd_reserve = 16,
         .trusted_proxies = arg(argc, argv, "trust", 1) ? "127.0.0.1,10.0.0.0/8" : "",
     };
     hub_conf_t hc = {
-        .ring_bytes = 4 << 20, .sub_bytes_max = 256 << 10, .sub_events_max = 1024, .msg_max = 16384, .frags_max = 64,
-        .ping_ms = (unsigned)arg(argc, argv, "ping_ms", 30000), .dead_ms = (unsigned)arg(argc, argv, "dead_ms", 60000),
-        .slice = (unsigned)arg(argc, argv, "slice", 128), .subs_max = 20000,
+        .ring_bytes = 4 << 20,
+        .sub_bytes_max = 256 << 10,
+        .sub_events_max = 1024,
+        .msg_max = 16384,
+        .frags_max = 64,
+        .ping_ms = (unsigned)arg(argc, argv, "ping_ms", 30000),
+        .dead_ms = (unsigned)arg(argc, argv, "dead_ms", 60000),
+        .slice = (unsigned)arg(argc, argv, "slice", 128),
+        .subs_max = 20000,
     };
     s->hub = hub_open(s->loop, s->metrics, &hc, (hub_hooks_t){NULL, on_text, NULL, s});
     if (!s->hub || http_open(s->loop, s->metrics, &c, (http_hooks_t){on_head, on_request, NULL, s}, &s->http, &why)) {
@@ -191,7 +218,7 @@ int main(int argc, char **argv)
         hub_flush(s.hub);
         http_flush(s.http);
         loop_end_turn(s.loop);
-        if (s.draining && http_idle(s.http) && hub_idle(s.hub)) loop_stop(s.loop);
+        if (s.draining && !s.slow && http_idle(s.http) && hub_idle(s.hub)) loop_stop(s.loop);
     }
     http_close(s.http);
     loop_end_turn(s.loop);
