@@ -584,7 +584,11 @@ start_all() {
 }
 
 up() {
-    prepare
+    if alive run && [ -f "$RUN_DIR/env" ] && alive server; then
+        say "already up in another terminal: http://127.0.0.1:$(saved server.port) (settings in ${RUN_DIR#"$ROOT"/}/env)"
+        return 0
+    fi
+    prepare 40 # a `make run` that is just ending may need that long
     if [ -f "$RUN_DIR/settings" ] && alive server; then
         (
             load_settings
@@ -621,6 +625,7 @@ run() {
         return 1
     fi
     stop_all
+    printf '%s %s\n' $$ "$(start_time $$)" >"$RUN_DIR/run.pid"
     trap 'run_stop 0' INT TERM HUP
     say "starting XORJ in ${RUN_DIR#"$ROOT"/}"
     if ! start_all; then
@@ -680,8 +685,17 @@ part_command() { # one part of a stack that was started before
     write_env
 }
 
+down() {
+    [ -d "$RUN_DIR" ] || return 0
+    alive run || alive server || alive postgres || say "nothing runs in ${RUN_DIR#"$ROOT"/}"
+    stop_part run TERM 40 # the one in the foreground takes the rest along
+    prepare 40
+    stop_all
+}
+
 destroy() {
     [ -d "$RUN_DIR" ] || return 0
+    stop_part run TERM 40
     prepare 90
     local home
     home=$(saved pg.home)
@@ -693,12 +707,7 @@ destroy() {
 case ${1:-} in
 up) up ;;
 run) run ;;
-down)
-    [ -d "$RUN_DIR" ] || exit 0
-    prepare
-    alive server || alive postgres || say "nothing runs in ${RUN_DIR#"$ROOT"/}"
-    stop_all
-    ;;
+down) down ;;
 status) status ;;
 destroy) destroy ;;
 start-server | stop-server | restart-server | pg-start | pg-stop | pg-kill | redis-start | redis-stop | redis-kill | sim-start | sim-stop)
