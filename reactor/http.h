@@ -71,7 +71,7 @@ void *req_user(const req_t *r); /* one slot for handlers (e.g. principal and rou
 void req_set_user(req_t *r, void *p);
 void req_limit_body(req_t *r, size_t max); /* in on_head only */
 int64_t req_deadline_ns(const req_t *r);
-/* Answers TIMEOUT by itself (504 for GET/HEAD, else 503) when nothing was answered by then. Called once, by routes. */
+/* Answers by itself (504 TIMEOUT for GET/HEAD, else 503 STORAGE_UNAVAILABLE) when nothing was answered by then. Called once, by routes. */
 void req_set_deadline(req_t *r, int64_t ms);
 
 req_t *req_hold(req_t *r); /* returns r */

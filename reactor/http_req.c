@@ -76,6 +76,7 @@ static void req_free(req_t *r)
     if (r->text != r->text_in) free(r->text);
     if (r->head.fields != r->fields) free(r->head.fields);
     free(r->body);
+    h->body_bytes -= r->body_share;
     free(r->extra);
     if (r->arena) arena_free(r->arena);
     for (spill_t *s = r->spill; s;) {
@@ -401,5 +402,5 @@ void req_expired(req_t *r)
     bool read = r->head.method == M_GET || r->head.method == M_HEAD;
     dl_clear(&r->deadline);
     ctr_inc(r->h->c_timeouts);
-    req_error(r, read ? 504 : 503, "TIMEOUT", "the request took too long", NULL, read ? 0 : 1);
+    req_error(r, read ? 504 : 503, read ? "TIMEOUT" : "STORAGE_UNAVAILABLE", "the request took too long", NULL, read ? 0 : 1);
 }

@@ -30,6 +30,7 @@ struct rds {
     rds_hooks_t h;
     state_t state;
     redisAsyncContext *ac;
+    redisReplyObjectFunctions plain, strict; /* hiredis' own makers of replies, and ours around them */
     watch_t *w;
     int want;
     ltimer_t *retry, *deadline;
@@ -46,6 +47,7 @@ struct rds {
 static void on_retry(void *ctx);
 static void on_deadline(void *ctx);
 static void link_fail(rds_t *r, const char *why);
+static void refuse_unasked(rds_t *r);
 
 /* ---- address ---- */
 
@@ -339,6 +341,7 @@ static void on_retry(void *ctx)
         link_fail(r, "cannot connect");
         return;
     }
+    refuse_unasked(r);
     r->ac->data = r;
     r->ac->ev.data = r;
     r->ac->ev.addRead = add_read;
@@ -349,6 +352,53 @@ static void on_retry(void *ctx)
     r->w = watch_new(r->l, r->ac->c.fd, on_io, r);
     redisAsyncSetConnectCallback(r->ac, on_connected); /* asks for writability, by which a connect is noticed */
     redisAsyncSetDisconnectCallback(r->ac, on_gone);
+}
+
+/* ---- replies nobody asked for ---- */
+
+/* hiredis asserts, and so aborts the process, when a reply arrives while no command waits for one. A broken or foreign
+ * server must not have that power: the object of such a reply is refused as it begins, which hiredis takes for a read
+ * error and answers by ending the link. */
+#if HIREDIS_MAJOR >= 1
+typedef size_t reply_len_t;
+#else
+typedef int reply_len_t;
+#endif
+
+static bool unasked(const redisReadTask *t)
+{
+    const rds_t *r = t->privdata;
+    return !t->parent && !r->ac->replies.head;
+}
+
+static const redisReplyObjectFunctions *plain(const redisReadTask *t) { return &((const rds_t *)t->privdata)->plain; }
+
+static void *make_string(const redisReadTask *t, char *s, size_t n) { return unasked(t) ? NULL : plain(t)->createString(t, s, n); }
+static void *make_array(const redisReadTask *t, reply_len_t n) { return unasked(t) ? NULL : plain(t)->createArray(t, n); }
+static void *make_integer(const redisReadTask *t, long long v) { return unasked(t) ? NULL : plain(t)->createInteger(t, v); }
+static void *make_nil(const redisReadTask *t) { return unasked(t) ? NULL : plain(t)->createNil(t); }
+#if HIREDIS_MAJOR >= 1
+static void *make_double(const redisReadTask *t, double v, char *s, size_t n)
+{
+    return unasked(t) ? NULL : plain(t)->createDouble(t, v, s, n);
+}
+static void *make_bool(const redisReadTask *t, int v) { return unasked(t) ? NULL : plain(t)->createBool(t, v); }
+#endif
+
+static void refuse_unasked(rds_t *r)
+{
+    r->plain = *r->ac->c.reader->fn;
+    r->strict = r->plain;
+    r->strict.createString = make_string;
+    r->strict.createArray = make_array;
+    r->strict.createInteger = make_integer;
+    r->strict.createNil = make_nil;
+#if HIREDIS_MAJOR >= 1
+    r->strict.createDouble = make_double;
+    r->strict.createBool = make_bool;
+#endif
+    r->ac->c.reader->fn = &r->strict;
+    r->ac->c.reader->privdata = r;
 }
 
 /* ---- going down ---- */
