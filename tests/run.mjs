@@ -50,7 +50,7 @@ function cmockaReader(res) {
       else if ((m = /^(not )?ok\s+(?:\d+\s+)?-?\s*(.*)$/.exec(l))) {
         seen++
         const skip = /# SKIP/i.test(l)
-        res.tests.push({ ok: !m[1], skip: skip ? '' : undefined, name: m[2], error: undefined })
+        res.tests.push({ ok: skip || !m[1], skip: skip ? '' : undefined, name: m[2], error: undefined })
       } else if (/^#/.test(l) && res.tests.length && !res.tests.at(-1).ok) {
         res.tests.at(-1).error = `${res.tests.at(-1).error ?? ''}${l}\n`
       }

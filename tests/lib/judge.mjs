@@ -74,9 +74,10 @@ export async function stored(db) {
   const state = new Map()
   for (const r of await rows(db, 'select user_vault_address w, is_enabled, version from bot_states'))
     state.set(r.w, { enabled: r.is_enabled, version: r.version })
-  const audit = (await rows(db, "select target w, request_id id, after from audit_log where action like 'bot.%' order by seq")).map((r) => ({
-    wallet: r.w, id: r.id, version: Number(r.after.version), enabled: r.after.enabled,
-  }))
+  const audit = (await rows(db, "select target w, request_id id, after from audit_log where action like 'bot.%' order by seq")).map((r) => {
+    const after = typeof r.after === 'string' ? JSON.parse(r.after) : r.after
+    return { wallet: r.w, id: r.id, version: Number(after.version), enabled: after.enabled }
+  })
   return { state, audit }
 }
 

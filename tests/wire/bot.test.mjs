@@ -12,7 +12,7 @@ const wallets = await s.wallets(120)
 let at = 0
 const fresh = () => wallets[at++ % 20] // the last hundred belong to one test
 const stored = (w) => rows(db, 'select is_enabled, version from bot_states where user_vault_address=$1', [w.wallet])
-const audit = (w) => rows(db, "select request_id, after from audit_log where target=$1 and action like 'bot.%' order by seq", [w.wallet])
+const audit = (w) => rows(db, "select request_id, after::jsonb as after from audit_log where target=$1 and action like 'bot.%' order by seq", [w.wallet])
 
 test('who never chose is stopped, and says so without inventing figures', async () => {
   const w = fresh()
