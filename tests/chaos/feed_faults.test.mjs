@@ -19,8 +19,9 @@ async function fault(venue, kind, ms) {
 }
 const live = (v) => until(async () => (await health(v)).state === 'LIVE' && (!BOOK[v] || (await book(v)).usable), 20_000, `${v} LIVE and usable`)
 
-// On loopback a book can be whole again before anybody has asked for it: the log keeps the moment.
-const doubts = (v) => (s.log('server').match(new RegExp(` book ${v} ${BOOK[v]} not usable`, 'g')) ?? []).length
+// On loopback a book can be whole again before anybody has asked for it: the log keeps the moment. A gap is one lost
+// message, of whichever market of the venue came next.
+const doubts = (v) => (s.log('server').match(new RegExp(` book ${v} \\S+ not usable`, 'g')) ?? []).length
 
 for (const v of ['coinbase', 'gemini', 'orca']) await live(v)
 
@@ -66,10 +67,7 @@ test('all venues cut at once, ten times: every connector ends LIVE, no descripto
     await Promise.all(['coinbase', 'gemini', 'solana'].map((v) => fault(v, 'disconnect', 50)))
     await sleep(300)
   }
-  // On loopback a book can be whole again before anybody has asked for it: the log keeps the moment.
-const doubts = (v) => (s.log('server').match(new RegExp(` book ${v} ${BOOK[v]} not usable`, 'g')) ?? []).length
-
-for (const v of ['coinbase', 'gemini', 'orca']) await live(v)
+  for (const v of ['coinbase', 'gemini', 'orca']) await live(v)
   await until(() => fds() <= before + 4, 5000, `descriptors: ${before} before`)
 })
 
