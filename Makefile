@@ -174,6 +174,7 @@ SECONDS ?=
 comma := ,
 SUITES := $(or $(subst $(comma), ,$(SUITE)),unit wire replay chaos browser)
 NODE_STAMP := tests/node_modules/.stamp
+NODE := PATH="$(CURDIR)/build/node/bin:$$PATH" node
 
 # npm's own network hiccups are retried; the lock file decides what is installed.
 $(NODE_STAMP): tests/package.json tests/package-lock.json
@@ -194,7 +195,7 @@ ifneq ($(filter-out unit,$(SUITES)),)
 	$(MAKE_ALL) -s FLAVOUR=release B=$(B) all
 	$(MAKE_ALL) -s npm
 endif
-	@B=$(B) SECONDS='$(SECONDS)' node tests/run.mjs $(SUITES)
+	@B=$(B) SECONDS='$(SECONDS)' $(NODE) tests/run.mjs $(SUITES)
 
 chaos: ## fault runs, longer with SECONDS=
 	$(MAKE_ALL) test SUITE=chaos SECONDS='$(or $(SECONDS),120)'
@@ -212,20 +213,20 @@ ifneq ($(wildcard bench/run.mjs),)
 bench: ## the ratio table beside the peers
 	@deploy/deps.sh bench
 	$(MAKE_ALL) -s all $(B)/bench/load
-	@B=$(B) node bench/run.mjs
+	@B=$(B) $(NODE) bench/run.mjs
 .PHONY: bench
 endif
 ifneq ($(wildcard bench/load.mjs),)
 load: ## the load gate
 	@deploy/deps.sh bench
 	$(MAKE_ALL) -s all npm
-	@B=$(B) DURATION='$(DURATION)' node bench/load.mjs
+	@B=$(B) DURATION='$(DURATION)' $(NODE) bench/load.mjs
 .PHONY: load
 endif
 ifneq ($(wildcard tests/fuzz/run.mjs),)
 fuzz: ## the fuzzers for SECONDS= each
 	@deploy/deps.sh test lint
-	@B=$(B) SECONDS='$(or $(SECONDS),60)' node tests/fuzz/run.mjs
+	@B=$(B) SECONDS='$(or $(SECONDS),60)' $(NODE) tests/fuzz/run.mjs
 .PHONY: fuzz
 endif
 

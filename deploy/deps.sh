@@ -4,12 +4,16 @@
 #
 #   deploy/deps.sh [--check] GROUP...      groups: build run test lint bench
 #
+# Where the system's node is too old for the suites, a newer one comes from the npm registry into build/node, and the
+# Makefile looks there first.
+#
 # --check only reports: exit code 1 and one line that names what is missing and the command that installs it.
 # Packages that bring servers never leave one running or enabled: XORJ starts its own, private ones.
 set -u
 
 here=$(cd "$(dirname "$0")" && pwd)
 check=0
+node_dir=$here/../build/node
 missing=()  # packages to install
 why=()      # what was looked for, in words
 
@@ -61,15 +65,25 @@ group_run() {
     need_cmd redis-server redis-server
     need_cmd openssl openssl
     need_cmd setpriv util-linux
+    need_cmd curl curl # for whoever tries the routes by hand
     have_file /etc/ssl/certs/ca-certificates.crt || need ca-certificates "certificate authorities"
+}
+
+node_old() { # program: older than 18.15, or none at all
+    ! "$1" -e 'const [a, b] = process.versions.node.split("."); process.exit(a * 100 + +b >= 1815 ? 0 : 1)' >/dev/null 2>&1
+}
+
+group_node() {
+    need_cmd node nodejs
+    need_cmd npm npm
+    have_cmd node && node_old node && node_old "$node_dir/bin/node" && need '+node' "node 18.15 or later"
 }
 
 group_test() {
     group_build
     group_run
     have_file /usr/include/cmocka.h /usr/local/include/cmocka.h || need libcmocka-dev cmocka.h
-    need_cmd node nodejs
-    need_cmd npm npm
+    group_node
 }
 
 group_lint() {
@@ -83,6 +97,7 @@ group_lint() {
 group_bench() {
     group_build
     group_run
+    group_node
     need_cmd wrk wrk
     have_file /usr/lib/postgresql/*/bin/pgbench || have_cmd pgbench || need postgresql-contrib pgbench
     have_cmd nginx || have_file /usr/sbin/nginx || need nginx nginx
@@ -150,7 +165,24 @@ quiet_end() {
     return 0
 }
 
+newer_node() { # the program alone, without install scripts
+    local arch
+    case $(uname -m) in
+    x86_64) arch=x64 ;;
+    aarch64) arch=arm64 ;;
+    *)
+        say "deps: node $(node --version) is too old and npm has none for $(uname -m): install 18.15 or later by hand"
+        return 1
+        ;;
+    esac
+    say "deps: node $(node --version) is too old for the suites; fetching 20 into build/node"
+    mkdir -p "$node_dir" && npm install --prefix "$node_dir" --no-save --no-audit --no-fund --ignore-scripts \
+        --loglevel=error "node-linux-$arch@20" </dev/null >&2 || return 1
+    ln -sfn "node_modules/node-linux-$arch/bin" "$node_dir/bin"
+}
+
 install_missing() {
+    case ${missing[*]} in '+node') newer_node; return ;; esac
     if ! have_cmd apt-get; then
         say "deps: this system has no apt-get. Install by hand: ${why[*]}"
         return 1
@@ -164,10 +196,14 @@ install_missing() {
     for p in "${missing[@]}"; do
         case $p in
         \?*) has_candidate "${p#\?}" && want+=("${p#\?}") ;; # optional
+        +node) ;;                                            # after the packages
         *) want+=("$p") ;;
         esac
     done
     [ ${#want[@]} = 0 ] || apt install --no-install-recommends "${want[@]}" || return 1
+    hash -r
+    collect
+    case ${missing[*]} in '+node') newer_node ;; esac
 }
 
 collect() {
