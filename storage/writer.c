@@ -78,6 +78,7 @@ struct writer {
     slow_wallet_t *slows;
     unsigned slows_n;
     group_t *groups;
+    wreq_t **order;  /* scratch: a flight by wallet */
     uint16_t *table; /* wallet -> group + 1 */
     unsigned table_mask;
     uint64_t key[2], seed, counter;
@@ -262,7 +263,8 @@ static group_t *group_of(writer_t *w, const char *wallet, unsigned *n)
     return &w->groups[w->table[i] - 1];
 }
 
-static void batch_arrays(writer_t *w, const list_t *f)
+/* The flight's wallets; returns how many. */
+static unsigned batch_groups(writer_t *w, const list_t *f)
 {
     unsigned groups = 0;
     memset(w->table, 0, (w->table_mask + 1) * sizeof *w->table);
@@ -272,6 +274,70 @@ static void batch_arrays(writer_t *w, const list_t *f)
         g->n++;
         r->at = (uint16_t)(g - w->groups);
     }
+    return groups;
+}
+
+/* Who and where from: four arrays from the given one on. */
+static void arr_who(writer_t *w, unsigned first, const wreq_t *r)
+{
+    if (strcmp(r->actor, r->wallet) == 0)
+        arr_word(&w->arr[first], "NULL");
+    else
+        arr_text(&w->arr[first], r->actor);
+    arr_text(&w->arr[first + 1], r->role);
+    arr_text(&w->arr[first + 2], r->request_id);
+    arr_text(&w->arr[first + 3], r->ip);
+}
+
+static void arr_close(writer_t *w, unsigned n, const char **params)
+{
+    for (unsigned i = 0; i < n; i++) {
+        buf_add(&w->arr[i], "}", 2);
+        XASSERT(!w->arr[i].failed);
+        params[i] = w->arr[i].p;
+    }
+}
+
+static int by_wallet(const void *a, const void *b)
+{
+    return strcmp((*(wreq_t *const *)a)->wallet, (*(wreq_t *const *)b)->wallet);
+}
+
+/* Puts the flight in ascending order of wallets: the order in which every batch takes its row locks. */
+static void list_sort(writer_t *w, list_t *f)
+{
+    unsigned n = 0;
+    for (wreq_t *r; (r = list_pop(f));)
+        w->order[n++] = r;
+    qsort(w->order, n, sizeof *w->order, by_wallet);
+    for (unsigned i = 0; i < n; i++)
+        list_push(f, w->order[i]);
+}
+
+/* A batch of distinct wallets. */
+static void send_update(lane_t *n)
+{
+    writer_t *w = n->w;
+    const char *params[7];
+    list_sort(w, &n->flight);
+    for (unsigned i = 0; i < 7; i++)
+        arr_open(&w->arr[i]);
+    for (wreq_t *r = n->flight.head; r; r = r->next) {
+        arr_text(&w->arr[0], r->wallet);
+        arr_word(&w->arr[1], r->req);
+        arr_word(&w->arr[2], r->enabled ? "t" : "f");
+        arr_who(w, 3, r);
+    }
+    arr_close(w, 7, params);
+    pg_send(n->pg, SQL_BOT_UPDATE, params, on_batch, n);
+}
+
+/* A batch in which some wallet has several requests. */
+static void send_groups(lane_t *n, unsigned groups)
+{
+    writer_t *w = n->w;
+    const list_t *f = &n->flight;
+    const char *params[12];
     for (unsigned i = 0; i < 12; i++)
         arr_open(&w->arr[i]);
     for (unsigned i = 0; i < groups; i++) {
@@ -286,30 +352,25 @@ static void batch_arrays(writer_t *w, const list_t *f)
         arr_word(&w->arr[5], r->enabled ? "t" : "f");
         arr_word(&w->arr[6], g->prev ? (g->prev->enabled ? "t" : "f") : "NULL");
         arr_u(&w->arr[7], g->n - ++g->seen);
-        arr_text(&w->arr[8], r->actor);
-        arr_text(&w->arr[9], r->role);
-        arr_text(&w->arr[10], r->request_id);
-        arr_text(&w->arr[11], r->ip);
+        arr_who(w, 8, r);
         g->prev = r;
     }
-    for (unsigned i = 0; i < 12; i++)
-        buf_add(&w->arr[i], "}", 2);
+    arr_close(w, 12, params);
+    pg_send(n->pg, SQL_BOT_BATCH, params, on_batch, n);
 }
 
 static void send_batch(lane_t *n)
 {
     writer_t *w = n->w;
-    const char *params[12];
-    batch_arrays(w, &n->flight);
-    for (unsigned i = 0; i < 12; i++) {
-        XASSERT(!w->arr[i].failed);
-        params[i] = w->arr[i].p;
-    }
+    unsigned groups = batch_groups(w, &n->flight);
     ctr_inc(w->m.batches);
     ctr_add(w->m.rows, n->flight.n);
     hist_add(w->m.size, n->flight.n);
     n->fly = FLY_BATCH;
-    pg_send(n->pg, SQL_BOT_BATCH, params, on_batch, n);
+    if (groups == n->flight.n)
+        send_update(n);
+    else
+        send_groups(n, groups);
 }
 
 static void send_one(lane_t *n, wreq_t *r)
@@ -450,16 +511,21 @@ static void again(lane_t *n, list_t *f, xerr_t err)
 
 static void batch_done(lane_t *n, list_t *f, const pg_rows_t *rows)
 {
-    unsigned i = 0;
-    bool whole = pg_rows_n(rows) == f->n;
+    unsigned at = 0;
+    int64_t ord = 0;
+    list_t left = {0}; /* wallets without a row yet: nothing was written for them */
     wreq_t *r;
     /* Answers are matched by ord, which the statement orders by. */
-    for (; (r = list_pop(f)); i++) {
-        if (whole && pg_i64(rows, i, 0) == (int64_t)i + 1)
-            req_end(r, XE_OK, r->enabled, pg_i64(rows, i, 1), pg_i64(rows, i, 2));
-        else
-            req_fail(r, XE_INTERNAL);
+    while ((r = list_pop(f))) {
+        ord++;
+        if (at < pg_rows_n(rows) && pg_i64(rows, at, 0) == ord) {
+            req_end(r, XE_OK, r->enabled, pg_i64(rows, at, 1), pg_i64(rows, at, 2));
+            at++;
+        } else {
+            list_push(&left, r);
+        }
     }
+    again(n, &left, XE_CONFLICT);
 }
 
 static void send_probe(lane_t *n, list_t *f)
@@ -492,6 +558,7 @@ static void on_batch(void *ctx, xerr_t err, const pg_rows_t *rows)
     }
     if (err == XE_OK) {
         n->locks = 0;
+        send_waiting(n); /* PostgreSQL works on the next batch while this one is answered */
         batch_done(n, &f, rows);
     } else if (err == XE_DOWN || (err == XE_TIMEOUT && n->slow)) {
         wreq_t *r;
@@ -640,10 +707,10 @@ static void fire_early(soon_t *s)
 static void text_copy(char *out, size_t cap, const char *s)
 {
     snprintf(out, cap, "%s", s ? s : "");
-    if (!utf8_valid(span_of(out))) /* a cut character at worst */
-        for (char *c = out; *c; c++)
-            if ((unsigned char)*c >= 0x80)
-                *c = '?';
+    bool utf8 = utf8_valid(span_of(out)); /* a cut character at worst */
+    for (char *c = out; *c; c++)          /* a line per column: see audit_text() */
+        if ((unsigned char)*c < 0x20 || (!utf8 && (unsigned char)*c >= 0x80))
+            *c = '?';
 }
 
 void writer_set(writer_t *w, span_t wallet, bool enabled, int64_t if_version, const who_t *who, bot_cb cb, void *ctx)
@@ -723,12 +790,13 @@ writer_t *writer_open(loop_t *l, const writer_conf_t *c, metrics_t *m, pg_metric
     random_bytes(&w->seed, sizeof w->seed);
     w->slows = calloc(SLOW_WALLETS_MAX, sizeof *w->slows);
     w->groups = calloc(c->batch_max, sizeof *w->groups);
+    w->order = calloc(c->batch_max, sizeof *w->order);
     unsigned cap = 16;
     while (cap < 2 * c->batch_max)
         cap *= 2;
     w->table_mask = cap - 1;
     w->table = calloc(cap, sizeof *w->table);
-    XASSERT(w->slows && w->groups && w->table);
+    XASSERT(w->slows && w->groups && w->order && w->table);
     for (unsigned i = 0; i < 12; i++)
         buf_init(&w->arr[i], BATCH_TEXT_MAX);
     w->scan = ltimer_new(l, on_scan, w);
@@ -752,6 +820,7 @@ static void writer_free(void *obj)
         buf_fini(&w->arr[i]);
     free(w->slows);
     free(w->groups);
+    free(w->order);
     free(w->table);
     free(w);
 }

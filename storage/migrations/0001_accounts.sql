@@ -31,7 +31,8 @@ CREATE TRIGGER user_settings_touch BEFORE UPDATE ON user_settings FOR EACH ROW E
 
 -- version 0: the row exists but its owner never chose. was_enabled is the value before the last statement, so that the
 -- statement that changes many rows at once can write the audit's "before" without reading them first. The hot path sets
--- updated_at itself; a trigger per row would cost more than the row.
+-- updated_at itself; a trigger per row would cost more than the row. No index on is_enabled: it halves nothing (two values)
+-- and would turn each toggle from an update in place into one that touches every index.
 CREATE TABLE bot_states (
     user_vault_address  text COLLATE "C" NOT NULL PRIMARY KEY,
     is_enabled          boolean NOT NULL,
@@ -44,7 +45,6 @@ CREATE TABLE bot_states (
     created_at          timestamptz NOT NULL DEFAULT now(),
     updated_at          timestamptz NOT NULL DEFAULT now()
 ) WITH (fillfactor = 70);
-CREATE INDEX bot_states_enabled ON bot_states (is_enabled);
 
 CREATE TABLE sessions (
     jti        uuid PRIMARY KEY,

@@ -18,8 +18,8 @@ CREATE TABLE audit_log (
     role       text NOT NULL,
     action     text NOT NULL,
     target     text NOT NULL,
-    before     jsonb,
-    after      jsonb,
+    before     json, -- kept as written: nothing searches inside, and the hash covers the text
+    after      json,
     request_id text NOT NULL,
     source_ip  text NOT NULL,
     req        uuid NOT NULL UNIQUE, -- the server's own name of this write: a repeat after a lost connection finds it
@@ -40,23 +40,32 @@ CREATE TRIGGER audit_head_kept BEFORE DELETE OR TRUNCATE ON audit_head
 CREATE FUNCTION us(t timestamptz) RETURNS bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
 $$ SELECT (extract(epoch FROM t) * 1000000)::bigint $$;
 
--- One spelling per row: quote_nullable keeps parts apart, so no two different rows read the same.
-CREATE FUNCTION audit_text(seq bigint, at timestamptz, actor text, role text, action text, target text, before jsonb,
-                           after jsonb, request_id text, source_ip text, req uuid) RETURNS text
+-- One spelling per row, a line per column. No column holds a line break (writers replace them, audit_verify() refuses
+-- them), so no two different rows read the same. An absent before or after is an empty line, which is no JSON.
+CREATE FUNCTION audit_text(seq bigint, at timestamptz, actor text, role text, action text, target text, before json,
+                           after json, request_id text, source_ip text, req uuid) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
-$$ SELECT seq::text || ',' || us(at)::text || ',' || quote_nullable(actor) || ',' || quote_nullable(role) || ','
-       || quote_nullable(action) || ',' || quote_nullable(target) || ',' || quote_nullable(before::text) || ','
-       || quote_nullable(after::text) || ',' || quote_nullable(request_id) || ',' || quote_nullable(source_ip) || ','
-       || req::text $$;
+$$ SELECT seq::text || E'\n' || us(at)::text || E'\n' || actor || E'\n' || role || E'\n' || action || E'\n' || target
+       || E'\n' || coalesce(before::text, '') || E'\n' || coalesce(after::text, '') || E'\n' || request_id || E'\n'
+       || source_ip || E'\n' || req::text $$;
+
+-- Free text as a column of the log takes it.
+CREATE FUNCTION audit_line(t text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
+$$ SELECT translate(t, E'\n', '?') $$;
 
 -- Appends one row. Call it last in a transaction: it takes the head.
-CREATE FUNCTION audit_append(p_req uuid, p_actor text, p_role text, p_action text, p_target text, p_before jsonb,
-                             p_after jsonb, p_request_id text, p_source_ip text) RETURNS void
+CREATE FUNCTION audit_append(p_req uuid, p_actor text, p_role text, p_action text, p_target text, p_before json,
+                             p_after json, p_request_id text, p_source_ip text) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
     h audit_head;
     row_hash bytea;
 BEGIN
+    p_actor := audit_line(p_actor);
+    p_role := audit_line(p_role);
+    p_target := audit_line(p_target);
+    p_request_id := audit_line(p_request_id);
+    p_source_ip := audit_line(p_source_ip);
     SELECT * INTO STRICT h FROM audit_head WHERE one FOR UPDATE;
     row_hash := sha256(h.hash || convert_to(audit_text(h.seq + 1, now(), p_actor, p_role, p_action, p_target, p_before,
                                                        p_after, p_request_id, p_source_ip, p_req), 'UTF8'));
@@ -79,6 +88,7 @@ CREATE FUNCTION audit_verify() RETURNS TABLE (bad_seq bigint, what text) LANGUAG
         SELECT seq, 'row changed' AS what FROM audit_log
         WHERE hash <> sha256(prev_hash || convert_to(audit_text(seq, at, actor, role, action, target, before, after,
                                                                  request_id, source_ip, req), 'UTF8'))
+           OR strpos(concat(actor, role, action, target, before, after, request_id, source_ip), E'\n') > 0
         UNION ALL SELECT lo, 'row missing' FROM chain WHERE n <> hi - lo + 1 OR lo <> coalesce(before_hi, 0) + 1
         UNION ALL SELECT lo, 'chain broken' FROM chain WHERE prev_hash <> coalesce(want_prev, sha256('xorj audit'::bytea))
         UNION ALL SELECT h.seq, 'head does not match' FROM audit_head h
@@ -113,8 +123,8 @@ BEGIN
     UPDATE bot_states s SET is_enabled = p_enabled, was_enabled = b.is_enabled, version = b.version + 1, updated_at = now()
     WHERE s.user_vault_address = p_wallet;
     PERFORM audit_append(p_req, p_actor, p_role, 'bot.set_enabled', p_wallet,
-                         jsonb_build_object('enabled', b.is_enabled, 'version', b.version),
-                         jsonb_build_object('enabled', p_enabled, 'version', b.version + 1), p_request_id, p_source_ip);
+                         json_build_object('enabled', b.is_enabled, 'version', b.version),
+                         json_build_object('enabled', p_enabled, 'version', b.version + 1), p_request_id, p_source_ip);
     SELECT 0, p_enabled, b.version + 1, us(now()) INTO outcome, is_enabled, version, updated_us;
 END $$;
 
@@ -135,7 +145,7 @@ BEGIN
     INSERT INTO sessions (jti, user_id, wallet, issued_at, expires_at)
     VALUES (p_jti, uid, p_wallet, to_timestamp(p_issued), to_timestamp(p_expires));
     PERFORM audit_append(p_req, p_actor, p_role, 'session.create', p_jti::text, NULL,
-                         jsonb_build_object('wallet', p_wallet, 'expires_s', p_expires), p_request_id, p_source_ip);
+                         json_build_object('wallet', p_wallet, 'expires_s', p_expires), p_request_id, p_source_ip);
     RETURN uid;
 END $$;
 
