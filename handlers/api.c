@@ -55,7 +55,7 @@ static void on_head(void *ctx, req_t *r)
     cors_apply(r, a->cfg->server_allowed_origins);
     c->route = route_find(req_method(r), req_path(r), c->arg, &methods);
     if (c->route) {
-        req_limit_body(r, c->route->body_max > ROUTE_BODY_MIN ? c->route->body_max : ROUTE_BODY_MIN);
+        if (c->route->body_max) req_limit_body(r, c->route->body_max);
     } else if (req_method(r) == M_OPTIONS && methods) {
         cors_preflight(r, a->cfg->server_allowed_origins, methods);
     } else {
@@ -148,11 +148,12 @@ static void skip_blanks(span_t *s)
     while (s->n && (*s->p == ' ' || *s->p == '\t')) *s = span_make(s->p + 1, s->n - 1);
 }
 
-/* application/json, optionally with charset utf-8 (quoted or not), and no content coding. */
+/* application/json, optionally with charset utf-8 (quoted or not), and no content coding, not even of nothing. */
 static bool content_ok(const req_t *r)
 {
     span_t v;
     if (req_header(r, "content-encoding", &v)) return false;
+    if (!req_body(r).n) return true;
     if (!req_header(r, "content-type", &v) || !eat(&v, "application/json")) return false;
     skip_blanks(&v);
     if (!v.n) return true;
@@ -176,7 +177,7 @@ static void on_admitted(req_t *r)
 {
     const call_t *c = call_of(r);
     bool reads_body = c->route->method != M_GET;
-    if (reads_body && req_body(r).n && !content_ok(r)) {
+    if (reads_body && !content_ok(r)) {
         ctr_inc(c->api->n.invalid_type);
         req_error(r, 415, "VALIDATION_ERROR", "Content-Type: application/json is expected, without Content-Encoding", NULL, 0);
         return;

@@ -25,7 +25,7 @@ enum {
 };
 
 #define ROUTE_ARGS_MAX 2
-#define ROUTE_BODY_MIN 1024
+#define ROUTE_BODY 65536 /* no route takes more, whatever http.body_max allows */
 
 typedef struct {
     method_t method;

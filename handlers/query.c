@@ -38,8 +38,10 @@ static xerr_t unescape(span_t in, query_alloc_fn alloc, void *ctx, span_t *out)
     return XE_OK;
 }
 
+/* The first fault is the one reported; what follows is read on, because whose data is asked for is judged before. */
 static xerr_t fault(query_t *q, span_t name, const char *why)
 {
+    if (q->fault.p) return XE_BAD_INPUT;
     q->fault = name;
     q->why = why;
     return XE_BAD_INPUT;
@@ -58,16 +60,17 @@ static xerr_t take(span_t pair, query_alloc_fn alloc, void *ctx, query_t *q)
 
 xerr_t query_parse(span_t raw, const char *const *names, query_alloc_fn alloc, void *ctx, query_t *out)
 {
+    xerr_t err = XE_OK;
     memset(out, 0, sizeof *out);
     out->names = names;
     for (size_t at = 0; at < raw.n;) {
         const char *amp = memchr(raw.p + at, '&', raw.n - at);
         size_t end = amp ? (size_t)(amp - raw.p) : raw.n;
         span_t pair = span_make(raw.p + at, end - at);
-        if (pair.n && take(pair, alloc, ctx, out)) return XE_BAD_INPUT;
+        if (pair.n && take(pair, alloc, ctx, out)) err = XE_BAD_INPUT;
         at = end + 1;
     }
-    return XE_OK;
+    return err;
 }
 
 bool query_get(const query_t *q, const char *name, span_t *out)

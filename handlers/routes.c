@@ -16,11 +16,11 @@ static const route_t table[] = {
     {M_GET, "/metrics", ACCESS_METRICS, LIM_NONE, 0, 0, h_metrics, NULL},
 
     {M_GET, "/api/auth/challenge", ACCESS_PUBLIC, LIM_AUTH, 0, 0, h_challenge, KEYS("wallet_address")},
-    {M_POST, "/api/auth/authenticate", ACCESS_PUBLIC, LIM_AUTH, 0, 8192, h_authenticate, NULL},
+    {M_POST, "/api/auth/authenticate", ACCESS_PUBLIC, LIM_AUTH, 0, ROUTE_BODY, h_authenticate, NULL},
 
     {M_GET, "/api/bot/status", ACCESS_WALLET, LIM_USER, 0, 0, h_bot_status, NULL},
-    {M_POST, "/api/bot/enable", ACCESS_WALLET, LIM_USER, ROUTE_EMPTY, 4096, h_bot_enable, NULL},
-    {M_POST, "/api/bot/disable", ACCESS_WALLET, LIM_USER, ROUTE_EMPTY, 4096, h_bot_disable, NULL},
+    {M_POST, "/api/bot/enable", ACCESS_WALLET, LIM_USER, ROUTE_EMPTY, ROUTE_BODY, h_bot_enable, NULL},
+    {M_POST, "/api/bot/disable", ACCESS_WALLET, LIM_USER, ROUTE_EMPTY, ROUTE_BODY, h_bot_disable, NULL},
     {M_GET, "/api/user/performance", ACCESS_ANY, LIM_USER, ROUTE_OWN, 0, h_user_performance, KEYS("walletAddress", "timeRange")},
 
     {M_GET, "/api/v1/status", ACCESS_VIEWER, LIM_STATUS, 0, 0, h_desk_status, NULL},
@@ -32,7 +32,7 @@ static const route_t table[] = {
     {M_GET, "/api/v1/books/{venue}/{market}", ACCESS_VIEWER, LIM_OPP, 0, 0, h_book, KEYS("depth", "digest")},
 
     {M_GET, "/api/v1/ws", ACCESS_ANY, LIM_WS, ROUTE_TICKET, 0, h_ws, KEYS("ticket")},
-    {M_POST, "/api/v1/ws-ticket", ACCESS_ANY, LIM_USER, ROUTE_EMPTY, 4096, h_ws_ticket, NULL},
+    {M_POST, "/api/v1/ws-ticket", ACCESS_ANY, LIM_USER, ROUTE_EMPTY, ROUTE_BODY, h_ws_ticket, NULL},
 };
 
 static const struct { method_t m; const char *name; } methods[] = {

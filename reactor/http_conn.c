@@ -249,7 +249,7 @@ void conn_answered(conn_t *c, req_t *r)
     conn_dirty(c);
 }
 
-const int http_refusals[REFUSALS] = {400, 408, 413, 414, 417, 431, 501, 505};
+const int http_refusals[REFUSALS] = {400, 408, 411, 413, 414, 417, 431, 501, 505};
 
 void conn_note_error(http_t *h, int status)
 {
@@ -299,6 +299,36 @@ static void refuse_body(conn_t *c, req_t *r)
     req_error(r, 413, "VALIDATION_ERROR", "the body is larger than its limit", NULL, 0);
 }
 
+/* Room for a body that is kept. What stands behind a GET is read and ignored. False: answered. */
+static bool take_room(http_t *h, req_t *r, size_t length)
+{
+    if (r->head.method == M_GET || r->head.method == M_HEAD) return true;
+    if (length <= BODY_SMALL || h->body_bytes + length <= BODY_BUDGET) r->body = malloc(length);
+    if (!r->body) {
+        req_error(r, 503, "STORAGE_UNAVAILABLE", "no memory for the body", NULL, 1);
+        return false;
+    }
+    r->body_share = length > BODY_SMALL ? length : 0;
+    h->body_bytes += r->body_share;
+    return true;
+}
+
+/* A body that nothing announced: what stands there begins no request. Left to itself it would be one, and refused after
+ * the request it belongs to was carried out without it. */
+static bool is_unannounced(const req_t *r, const char *p, size_t n)
+{
+    bool may_have_body = (r->head.method & (M_POST | M_PUT | M_PATCH)) != 0;
+    return n && may_have_body && !r->head.has_length && *p != '\r' && !(*p >= 'A' && *p <= 'Z');
+}
+
+static void refuse_unannounced(conn_t *c, req_t *r)
+{
+    conn_note_error(c->h, 411);
+    c->no_more = true;
+    req_close_after(r);
+    req_error(r, 411, "VALIDATION_ERROR", "Content-Length is missing", NULL, 0);
+}
+
 /* The head is accepted: what comes next, in the order in which a request is judged. */
 static void admit(conn_t *c, req_t *r)
 {
@@ -328,11 +358,7 @@ static void admit(conn_t *c, req_t *r)
         dispatch(c, r);
         return;
     }
-    r->body = malloc((size_t)length);
-    if (!r->body) {
-        req_error(r, 503, "STORAGE_UNAVAILABLE", "no memory for the body", NULL, 1);
-        return;
-    }
+    if (!take_room(h, r, (size_t)length)) return;
     r->want_continue = r->head.expect_continue;
     rd_set(c, DL_BODY);
 }
@@ -363,7 +389,10 @@ static size_t take_head(conn_t *c, const char *p, size_t n)
     c->n_reqs++;
     size_t used = r->head.size;
     req_hold(r);
-    admit(c, r);
+    if (is_unannounced(r, p + used, n - used))
+        refuse_unannounced(c, r);
+    else
+        admit(c, r);
     if (n == used && c->first == r) say_continue(c, r);
     req_drop(r);
     return used;
@@ -373,7 +402,7 @@ static size_t take_body(conn_t *c, const char *p, size_t n)
 {
     size_t take = n < c->body_left ? n : (size_t)c->body_left;
     req_t *r = c->cur;
-    if (r) {
+    if (r && r->body) {
         memcpy(r->body + r->body_n, p, take);
         r->body_n += take;
     }
@@ -386,7 +415,6 @@ static size_t take_body(conn_t *c, const char *p, size_t n)
     if (!r) return take;
     c->cur = NULL;
     r->want_continue = false;
-    if (r->head.method == M_GET || r->head.method == M_HEAD) r->body_n = 0; /* read, and ignored */
     if (r->head.close) c->no_more = true;
     dispatch(c, r);
     return take;

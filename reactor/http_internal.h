@@ -18,6 +18,8 @@
 #define SCRATCH (3 * READ_MAX) /* what was left over and what is new */
 #define OUT_HIGH (256 * 1024)  /* unsent bytes of one connection that stop its reading */
 #define SKIP_MAX 65536         /* body bytes read and thrown away to keep a connection */
+#define BODY_SMALL 8192        /* bodies up to here are always taken; larger ones share BODY_BUDGET */
+#define BODY_BUDGET (64 * 1024 * 1024)
 #define LINGER_MAX (8 * 1024 * 1024)
 #define TURN_REQS 32    /* requests of one connection in one turn */
 #define TURN_NS 2000000 /* reading sockets in one turn; writing their answers takes longer than that */
@@ -28,7 +30,7 @@
 #define INLINE_HEAD 1024
 #define INLINE_FIELDS 24
 #define TRUSTED_MAX 64
-#define REFUSALS 8 /* statuses the parser answers with */
+#define REFUSALS 9 /* statuses the parser answers with */
 
 typedef struct conn conn_t;
 
@@ -112,7 +114,7 @@ struct req {
     http_head_t head;
     char *text; /* the bytes of the head */
     char *body;
-    size_t body_n, body_max;
+    size_t body_n, body_max, body_share; /* share: of BODY_BUDGET */
     arena_t *arena;
     void *spill; /* list of blocks past the arena's ceiling */
     void *user;
@@ -171,6 +173,7 @@ struct http {
     int fd_ceiling;
     conn_t *conns;
     unsigned n_conns, in_flight, live_reqs;
+    size_t body_bytes; /* held of BODY_BUDGET */
     addr_count_t **addrs;
     uint64_t addr_key[2];
     cidr_t trusted[TRUSTED_MAX];

@@ -111,6 +111,9 @@ static void queries(void **state)
     assert_int_equal(parse("Limit=1", &q), XE_BAD_INPUT);
     assert_null(q.why);
     assert_true(span_is(q.fault, "Limit"));
+    assert_int_equal(parse("Limit=1&pair=A&x=%", &q), XE_BAD_INPUT);
+    assert_true(span_is(q.fault, "Limit") && !q.why);
+    assert_true(query_get(&q, "pair", &v) && span_is(v, "A"));
     assert_int_equal(parse("l%69mit=1", &q), XE_BAD_INPUT);
     assert_int_equal(parse("pair=%", &q), XE_BAD_INPUT);
     assert_int_equal(parse("pair=%2", &q), XE_BAD_INPUT);

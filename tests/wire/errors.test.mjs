@@ -22,10 +22,17 @@ test('the token is judged before the content type, the content type before the t
   isError(await post(s, '/api/bot/enable', { body: '{', headers: { 'Content-Type': 'text/plain' } }), 401)
   isError(await post(s, '/api/bot/enable', { token: w.token, body: '{', headers: { 'Content-Type': 'text/plain' } }), 415)
   isError(await post(s, '/api/bot/enable', { token: w.token, body: '{' }), 400)
+  const large = ' '.repeat(60_000)
+  isError(await post(s, '/api/bot/enable', { body: large, headers: { 'Content-Type': 'text/plain' } }), 401)
+  isError(await post(s, '/api/bot/enable', { token: w.token, body: large, headers: { 'Content-Type': 'text/plain' } }), 415)
+  isError(await post(s, '/api/bot/enable', { token: w.token, body: large + 'x' }), 400)
+  ok(await post(s, '/api/bot/enable', { token: w.token, body: large }))
+  isError(await post(s, '/api/bot/enable', { token: w.token, headers: { 'Content-Encoding': 'gzip' } }), 415)
 })
 
 test('ownership is judged before the parameters behind it', async () => {
   isError(await get(s, `/api/user/performance?walletAddress=${'1'.repeat(32)}&timeRange=bad`, { token: w.token }), 403)
+  isError(await get(s, `/api/user/performance?x=1&timeRange=%zz&walletAddress=${'1'.repeat(32)}`, { token: w.token }), 403)
 })
 
 test('unknown query parameters are refused by name, and echoed short', async () => {

@@ -110,6 +110,8 @@ const BROKEN = [
   ['Transfer-Encoding empty', post('Transfer-Encoding:\r\n'), [400, 411, 501]],
   ['tRANSFER-eNCODING', post('tRANSFER-eNCODING: chunked\r\n'), [400, 411, 501]],
   ['Transfer-Encoding on GET', head('Transfer-Encoding: chunked\r\n'), [400, 411, 501]],
+  ['a body that nothing announced', post('', '{}'), 411],
+  ['an array that nothing announced', post('', '[1]'), 411],
   ['two lengths, equal', post('Content-Length: 2\r\nContent-Length: 2\r\n', '{}'), 400],
   ['two lengths, different', post('Content-Length: 2\r\nContent-Length: 44\r\n', '{}'), 400],
   ['length list', post('Content-Length: 2, 2\r\n', '{}'), 400],
