@@ -65,7 +65,6 @@ group_run() {
     need_cmd redis-server redis-server
     need_cmd openssl openssl
     need_cmd setpriv util-linux
-    need_cmd curl curl # for whoever tries the routes by hand
     have_file /etc/ssl/certs/ca-certificates.crt || need ca-certificates "certificate authorities"
 }
 
@@ -105,23 +104,25 @@ group_bench() {
 
 say() { printf '%s\n' "$*" >&2; }
 
-as_root() {
-    if [ "$(id -u)" = 0 ]; then
-        "$@"
-    elif have_cmd sudo; then
-        if sudo -n true 2>/dev/null; then
-            sudo -n "$@"
-        elif [ -t 0 ]; then
-            sudo "$@"
-        else
-            say "deps: sudo wants a password and there is no terminal to ask on. Run this once as root: deploy/deps.sh ${groups[*]}"
-            return 1
-        fi
+root=() # how a command runs as root, decided once
+
+find_root() {
+    [ "$(id -u)" = 0 ] && return 0
+    if ! have_cmd sudo; then
+        say "deps: missing: ${why[*]}. Not root and no sudo: run this once as root: deploy/deps.sh ${groups[*]}"
+        return 1
+    fi
+    if sudo -n true 2>/dev/null; then
+        root=(sudo -n)
+    elif { : </dev/tty; } 2>/dev/null; then
+        root=(sudo)
     else
-        say "deps: not root and no sudo. Run this once as root: deploy/deps.sh ${groups[*]}"
+        say "deps: missing: ${why[*]}. sudo wants a password and there is no terminal: run this once as root: deploy/deps.sh ${groups[*]}"
         return 1
     fi
 }
+
+as_root() { "${root[@]}" "$@"; }
 
 apt() { # retried: mirrors and locks have bad moments
     local try
@@ -188,6 +189,7 @@ install_missing() {
         return 1
     fi
     local want=() p
+    find_root || return 1
     say "deps: installing ${missing[*]}"
     quiet_begin
     trap quiet_end EXIT
@@ -200,7 +202,11 @@ install_missing() {
         *) want+=("$p") ;;
         esac
     done
-    [ ${#want[@]} = 0 ] || apt install --no-install-recommends "${want[@]}" || return 1
+    [ ${#want[@]} = 0 ] || have_cmd curl || want+=(curl) # for trying the routes by hand; nothing waits for it
+    [ ${#want[@]} = 0 ] || apt install --no-install-recommends "${want[@]}" || {
+        say "deps: installing failed: ${want[*]}"
+        return 1
+    }
     hash -r
     collect
     case ${missing[*]} in '+node') newer_node ;; esac
@@ -231,11 +237,10 @@ done
 collect
 [ ${#missing[@]} = 0 ] && exit 0
 if [ "$check" = 1 ]; then
-    say "missing: ${why[*]}"
-    say "install with: ${here#"$PWD"/}/deps.sh ${groups[*]}"
+    say "missing: ${why[*]}; install with: ${here#"$PWD"/}/deps.sh ${groups[*]}"
     exit 1
 fi
-install_missing || { say "deps: installing failed: ${missing[*]}"; exit 1; }
+install_missing || exit 1
 hash -r
 collect
 if [ ${#missing[@]} -gt 0 ]; then
