@@ -109,6 +109,10 @@ ON CONFLICT (user_vault_address) DO UPDATE SET is_enabled = NOT bench_bot_states
   execFileSync(psql, [db, '-qc', 'DROP TABLE IF EXISTS bench_bot_states; CREATE TABLE bench_bot_states (LIKE bot_states INCLUDING ALL)'], { stdio: ['ignore', 'ignore', 'inherit'] });
   const rows = { xorj: [], pgbench: [] };
   const post = ['--tokens', tokens, '--post', '/api/bot/enable', '--post', '/api/bot/disable'];
+  // A database that has run for a while recycles its log files; a fresh one writes each new one twice. Warm up both sides.
+  await load(to, post, env.XORJ_PID);
+  execFileSync(pgbench, ['-n', '-M', 'prepared', '-c', CONNS, '-j', '1', '-T', SECONDS, '-f', sql, db], { stdio: 'ignore' });
+  execFileSync(psql, [env.DATABASE_ADMIN_URL ?? db, '-qc', 'CHECKPOINT'], { stdio: 'ignore' });
   for (let i = 0; i < ROUNDS; i++) {
     rows.xorj.push(await load(to, post, env.XORJ_PID));
     const text = execFileSync(pgbench, ['-n', '-M', 'prepared', '-c', CONNS, '-j', '1', '-T', SECONDS, '-f', sql, db], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });

@@ -302,6 +302,7 @@ port = $2
 unix_socket_directories = ''
 max_connections = 200
 shared_buffers = 64MB
+min_wal_size = 512MB
 timezone = 'UTC'
 log_timezone = 'UTC'
 jit = off

@@ -325,6 +325,8 @@ static xerr_t err_of_state(const char *st)
         return XE_CLOSED;
     if (!strcmp(st, "23505") || !strncmp(st, "40", 2))
         return XE_CONFLICT;
+    if (!strcmp(st, "22012")) /* a statement's own guard: see BOT_UPDATE */
+        return XE_NOT_FOUND;
     if (!strncmp(st, "53", 2) || !strncmp(st, "58", 2) || !strcmp(st, "25006"))
         return XE_DOWN;
     return XE_INTERNAL;

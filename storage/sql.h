@@ -14,7 +14,8 @@ enum { SQL_LANE_WRITER = 1, SQL_LANE_SLOW = 2, SQL_LANE_READER = 4, SQL_LANE_HOU
  * The join is FULL although both sides always match: that leaves the planner only the linear ways.
  *
  * BOT_UPDATE: the same for a batch of distinct wallets in ascending order, the common case, at two thirds of the cost: one
- * entry per request, no join. A wallet without a row is left out of the answer and out of the log. The order of the
+ * entry per request, no join. A wallet without a row fails the batch
+ * (division by zero) before anything is kept: its requests then go one by one. The order of the
  * entries is the order of the row locks (nested loop over the array: the links say enable_seqscan=off).
  *
  * OPP_PUT: a row already closed is not opened again by a late update. */
@@ -52,7 +53,7 @@ enum { SQL_LANE_WRITER = 1, SQL_LANE_SLOW = 2, SQL_LANE_READER = 4, SQL_LANE_HOU
       " FROM (SELECT max(seq) AS seq,"                                                                                     \
       " sha256((SELECT hash FROM head) || string_agg(hash, ''::bytea ORDER BY seq)) AS hash FROM ins) t WHERE one"         \
       ") SELECT ord, v, us FROM rows CROSS JOIN head ORDER BY ord")                                                        \
-    X(SQL_BOT_UPDATE, LANES_BOT, 7,                                                                                        \
+    X(SQL_BOT_UPDATE, LANES_BOT, 7,                                                                                            \
       "WITH rows AS MATERIALIZED ("                                                                                        \
       " UPDATE bot_states b SET is_enabled = q.e, was_enabled = b.is_enabled, version = b.version + 1, updated_at = now()" \
       " FROM unnest($1::text[], $2::uuid[], $3::bool[], $4::text[], $5::text[], $6::text[], $7::text[])"                   \
@@ -64,21 +65,20 @@ enum { SQL_LANE_WRITER = 1, SQL_LANE_SLOW = 2, SQL_LANE_READER = 4, SQL_LANE_HOU
       "), head AS MATERIALIZED ("                                                                                          \
       " SELECT seq, hash, us, us::text AS us_text FROM audit_head,"                                                        \
       " (SELECT (extract(epoch FROM now()) * 1000000)::bigint AS us) t"                                                    \
-      " WHERE one AND (SELECT count(*) FROM rows) > 0 FOR UPDATE OF audit_head"                                            \
+      " WHERE one AND (SELECT 1 / (count(*) = cardinality($1::text[]))::int FROM rows) = 1 FOR UPDATE OF audit_head"       \
       "), ins AS ("                                                                                                        \
       " INSERT INTO audit_log"                                                                                             \
       " (seq, at, actor, role, action, target, before, after, request_id, source_ip, req, prev_hash, hash)"                \
-      " SELECT s, now(), actor, role, 'bot.set_enabled', w, before::json, after::json, rid, ip, req, hash,"                \
-      " sha256(hash || convert_to(s::text || E'\\n' || us_text || E'\\n' || actor || E'\\n' || role"                       \
+      " SELECT head.seq + ord, now(), actor, role, 'bot.set_enabled', w, before::json, after::json, rid, ip, req, head.hash,"\
+      " sha256(head.hash || convert_to((head.seq + ord)::text || E'\\n' || us_text || E'\\n' || actor || E'\\n' || role"   \
       " || E'\\nbot.set_enabled\\n' || w || E'\\n' || before || E'\\n' || after || E'\\n' || rid || E'\\n' || ip || E'\\n'"\
       " || req::text, 'UTF8'))"                                                                                            \
-      " FROM (SELECT head.seq + row_number() OVER (ORDER BY ord) AS s, rows.*, head.hash, head.us_text"                    \
-      " FROM rows CROSS JOIN head) r RETURNING seq, hash"                                                                  \
+      " FROM rows CROSS JOIN head RETURNING seq, hash"                                                                     \
       "), tail AS ("                                                                                                       \
       " UPDATE audit_head SET seq = t.seq, hash = t.hash"                                                                  \
       " FROM (SELECT max(seq) AS seq,"                                                                                     \
       " sha256((SELECT hash FROM head) || string_agg(hash, ''::bytea ORDER BY seq)) AS hash FROM ins) t"                   \
-      " WHERE one AND t.seq IS NOT NULL"                                                                                   \
+      " WHERE one"                                                                                                         \
       ") SELECT ord, v, us FROM rows CROSS JOIN head ORDER BY ord")                                                        \
     X(SQL_BOT_ONE, LANES_BOT, 8,                                                                                           \
       "SELECT outcome, is_enabled, version, updated_us"                                                                    \

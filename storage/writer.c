@@ -511,21 +511,16 @@ static void again(lane_t *n, list_t *f, xerr_t err)
 
 static void batch_done(lane_t *n, list_t *f, const pg_rows_t *rows)
 {
-    unsigned at = 0;
-    int64_t ord = 0;
-    list_t left = {0}; /* wallets without a row yet: nothing was written for them */
+    unsigned i = 0;
+    bool whole = pg_rows_n(rows) == f->n;
     wreq_t *r;
     /* Answers are matched by ord, which the statement orders by. */
-    while ((r = list_pop(f))) {
-        ord++;
-        if (at < pg_rows_n(rows) && pg_i64(rows, at, 0) == ord) {
-            req_end(r, XE_OK, r->enabled, pg_i64(rows, at, 1), pg_i64(rows, at, 2));
-            at++;
-        } else {
-            list_push(&left, r);
-        }
+    for (; (r = list_pop(f)); i++) {
+        if (whole && pg_i64(rows, i, 0) == (int64_t)i + 1)
+            req_end(r, XE_OK, r->enabled, pg_i64(rows, i, 1), pg_i64(rows, i, 2));
+        else
+            req_fail(r, XE_INTERNAL);
     }
-    again(n, &left, XE_CONFLICT);
 }
 
 static void send_probe(lane_t *n, list_t *f)
