@@ -23,6 +23,26 @@ const SUITES = {
   browser: { side: 1, limit: 240 },
 }
 
+// The reliability goals that a file stands for, in their quick column.
+const GOALS = {
+  'unit/test_store_fault': 'R2 R3 R4 R9',
+  'unit/test_json': 'R17',
+  'unit/test_jwt': 'R19',
+  'unit/test_siws': 'R20',
+  'wire/http_hostile': 'R16',
+  'wire/json_hostile': 'R17',
+  'wire/ws_hostile': 'R18',
+  'wire/tokens_forged': 'R19',
+  'wire/signin_forged': 'R20',
+  'chaos/kill_server': 'R1',
+  'chaos/kill_pg': 'R2',
+  'chaos/redis_faults': 'R9',
+  'chaos/fd_limit': 'R13',
+  'chaos/slow_clients': 'R15',
+  'chaos/slow_subscribers': 'R18',
+  'chaos/graceful_stop': 'R29',
+}
+
 function files(suite) {
   const dir = join(TESTS, suite)
   if (!existsSync(dir)) return []
@@ -138,7 +158,8 @@ function report(res) {
   total.failed += failed.length
   total.skipped += skipped.length
   const name = `${res.job.suite}/${res.job.name}`.padEnd(30)
-  const more = skipped.length ? `, ${skipped.length} skipped` : ''
+  const goals = GOALS[`${res.job.suite}/${res.job.name}`]
+  const more = `${skipped.length ? `, ${skipped.length} skipped` : ''}${goals ? `  [${goals}]` : ''}`
   console.log(`  ${failed.length ? 'FAIL' : 'ok  '} ${name} ${passed} of ${res.tests.length - skipped.length}${more}  ${(res.ms / 1000).toFixed(1)} s`)
   for (const t of failed) {
     const head = String(t.error ?? '').trimEnd().split('\n').slice(0, 14).map((l) => `\n         ${l}`).join('')
