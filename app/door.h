@@ -1,5 +1,5 @@
 /* The one door into the engine. Posting copies the event and what it points to into a bounded queue; the turn drains it
- * in order: eng_step, then the effects, each handed to its sink. Here recording will sit too.
+ * in order: eng_step, then the effects, each handed to its sink.
  *
  * When the queue is full the event is dropped, its venue is marked, and the drain tells the engine that every book of
  * that venue is bad (XE_FULL) and asks for a fresh snapshot: never a book with a hole in it. */

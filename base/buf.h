@@ -9,7 +9,7 @@
 #include "base/span.h"
 
 typedef struct {
-    char *p;
+    char *p; /* NULL until something was added, then NUL-terminated behind n */
     size_t n, cap, max;
     bool failed;
 } buf_t;

@@ -1,7 +1,7 @@
 /* The few cryptographic primitives in use, over libcrypto: computation only, no I/O except the kernel's random source.
  *
  * Ed25519 verification is stricter than OpenSSL's: public keys of small order and non-canonical encodings of A are
- * refused first (OpenSSL 3 accepts them, and anybody can forge for such a key). See RFC 8032 and reliability rules. */
+ * refused first (OpenSSL 3 accepts them, and anybody can forge for such a key); so is an R of that kind. RFC 8032. */
 #ifndef XORJ_BASE_CRYPTO_H
 #define XORJ_BASE_CRYPTO_H
 

@@ -1,7 +1,7 @@
 /* What the engine can be told. One kind of struct for ticks, timers, commits and operator commands; time is a field.
  *
  * door_post is the one way in from anywhere: it queues (copying what the event points to) and the turn drains in order:
- * journal, eng_step, effects. Pointers in an event are borrowed until door_post or eng_step returns. */
+ * eng_step, then its effects. Pointers in an event are borrowed until door_post or eng_step returns. */
 #ifndef XORJ_ENGINE_EVENT_H
 #define XORJ_ENGINE_EVENT_H
 

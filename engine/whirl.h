@@ -1,7 +1,6 @@
 /* Orca Whirlpool mathematics (concentrated liquidity, Q64.64 square-root prices): account decoding and exact quotes
- * with the program's rounding, in 128- and 256-bit integers. Source: facts in the protocol notes, section 8; checked
- * against the published and on-chain vectors. Adaptive-fee pools and Token-2022 transfer fees are refused by rule
- * (XE_UNSUPPORTED) for now. Pure. */
+ * with the program's rounding, in 128- and 256-bit integers, checked against published and on-chain vectors.
+ * Adaptive-fee pools are refused by rule (XE_UNSUPPORTED). Pure. */
 #ifndef XORJ_ENGINE_WHIRL_H
 #define XORJ_ENGINE_WHIRL_H
 

@@ -10,7 +10,7 @@ BEGIN {
     may["app"] = " base reactor engine storage connectors handlers app "
     n = 0
     lib(++n, "^event2?/|^event\\.h", "^reactor/")
-    lib(++n, "^(libpq-fe|pg_config|libpq/|postgresql/)", "^storage/(pg|migrate)[a-z_]*\\.c$")
+    lib(++n, "^(libpq-fe|pg_config|libpq/|postgresql/)", "^storage/pg[a-z_]*\\.c$")
     lib(++n, "^(hiredis/|hiredis\\.h|async\\.h|sds\\.h)", "^storage/rds[a-z_]*\\.c$")
     lib(++n, "^(libwebsockets|uv\\.h|uv/)", "^connectors/wsc[a-z_]*\\.c$")
     lib(++n, "^jsmn", "^reactor/json[a-z_]*\\.c$")
