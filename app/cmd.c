@@ -6,29 +6,31 @@
 
 #include "app/app.h"
 #include "app/insts.h"
+#include "base/version.h"
 #include "connectors/feeds.h"
 #include "storage/migrate.h"
 
 extern char **environ;
 
+static int said(xerr_t err, buf_t *errors)
+{
+    if (errors->n) fprintf(stderr, "%.*s", (int)errors->n, errors->p);
+    buf_fini(errors);
+    return err ? 2 : 0;
+}
+
 int cmd_config(const char *path, cfg_t *c)
 {
     buf_t errors;
     buf_init(&errors, 65536);
-    xerr_t err = cfg_load(c, path, environ, &errors);
-    if (errors.n) fprintf(stderr, "%.*s", (int)errors.n, errors.p);
-    buf_fini(&errors);
-    return err ? 2 : 0;
+    return said(cfg_load(c, path, environ, &errors), &errors);
 }
 
-static int secrets_ok(const cfg_t *c)
+int cmd_secrets(const cfg_t *c)
 {
     buf_t errors;
     buf_init(&errors, 65536);
-    xerr_t err = cfg_check_secrets(c, &errors);
-    if (errors.n) fprintf(stderr, "%.*s", (int)errors.n, errors.p);
-    buf_fini(&errors);
-    return err ? 2 : 0;
+    return said(cfg_check_secrets(c, &errors), &errors);
 }
 
 /* Verbs that know only -c. Leaves optind at the first operand. */
@@ -53,7 +55,7 @@ int cmd_serve(int argc, char **argv)
     const char *path;
     int rc = only_config(argc, argv, &path);
     if (!rc) rc = cmd_config(path, &c);
-    if (!rc) rc = secrets_ok(&c);
+    if (!rc) rc = cmd_secrets(&c);
     return rc ? rc : app_serve(&c, path);
 }
 
@@ -73,7 +75,7 @@ int cmd_check_config(int argc, char **argv)
     } else {
         cfg_print(&c, &out);
         fwrite(out.p, 1, out.n, stdout);
-        rc = secrets_ok(&c);
+        rc = cmd_secrets(&c);
     }
     buf_fini(&out);
     return rc;

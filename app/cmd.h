@@ -13,12 +13,6 @@ int cmd_version(int argc, char **argv);
 
 /* `-c FILE` (may be absent) and the environment into c; prints what is wrong. 0, or the exit code. */
 int cmd_config(const char *path, cfg_t *c);
-
-#ifndef XORJ_VERSION
-#define XORJ_VERSION "0.1.0"
-#endif
-#ifndef XORJ_COMMIT
-#define XORJ_COMMIT "unknown"
-#endif
+int cmd_secrets(const cfg_t *c); /* the same for cfg_check_secrets */
 
 #endif

@@ -123,16 +123,9 @@ int cmd_token(int argc, char **argv)
 {
     static cfg_t c;
     args_t a;
-    buf_t errors;
     int rc = parse(argc, argv, &a);
     if (!rc) rc = cmd_config(a.config, &c);
-    if (rc) return rc;
-    buf_init(&errors, 65536);
-    if (cfg_check_secrets(&c, &errors)) {
-        fprintf(stderr, "%.*s", (int)errors.n, errors.p);
-        rc = 2;
-    }
-    buf_fini(&errors);
+    if (!rc) rc = cmd_secrets(&c);
     if (rc) return rc;
     if (a.role) return mint_role(&c, &a);
     unsigned n = a.wallet ? 1 : (unsigned)a.wallets;

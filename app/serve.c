@@ -100,32 +100,34 @@ static void drain(app_t *a)
     ltimer_arm(a->probe, PROBE_MS);
 }
 
+static void reload(app_t *a)
+{
+    static cfg_t fresh; /* large: not on the stack */
+    buf_t errors;
+    log_level_t lv;
+    buf_init(&errors, 65536);
+    if (cfg_load(&fresh, a->cfg_path, environ, &errors)) {
+        log_error("app", "-", "configuration not reloaded, old values kept: %.*s", (int)errors.n, errors.p);
+    } else {
+        cfg_take_live(&a->cfg, &fresh);
+        if (!log_level_parse(span_of(a->cfg.log_level), &lv)) log_set_level(lv);
+        log_info("app", "-", "configuration reloaded");
+    }
+    buf_fini(&errors);
+}
+
 static void on_signal(void *ctx, int signo)
 {
     app_t *a = ctx;
     if (signo == SIGHUP) {
-        cfg_t fresh;
-        buf_t errors;
-        log_level_t lv;
-        extern char **environ;
-        buf_init(&errors, 65536);
-        if (cfg_load(&fresh, a->cfg_path, environ, &errors)) {
-            log_error("app", "-", "configuration not reloaded, old values kept: %.*s", (int)errors.n, errors.p);
-        } else {
-            cfg_take_live(&a->cfg, &fresh);
-            if (!log_level_parse(span_of(a->cfg.log_level), &lv)) log_set_level(lv);
-            log_info("app", "-", "configuration reloaded");
-        }
-        buf_fini(&errors);
-        return;
-    }
-    if (a->draining) {
+        reload(a);
+    } else if (a->draining) {
         log_warn("app", "-", "second signal: stopping now");
         a->exit_code = 1;
         loop_stop(a->loop);
-        return;
+    } else {
+        drain(a);
     }
-    drain(a);
 }
 
 static bool is_draining(void *ctx) { return ((app_t *)ctx)->draining; }

@@ -3,15 +3,9 @@
 
 #include <stdio.h>
 
+#include "base/version.h"
 #include "handlers/market.h"
 #include "handlers/stats.h"
-
-#ifndef XORJ_VERSION
-#define XORJ_VERSION "0.1.0"
-#endif
-#ifndef XORJ_COMMIT
-#define XORJ_COMMIT "unknown"
-#endif
 
 enum { METRICS_MAX = 4 << 20, VIEW_MAX = 1 << 18 };
 
