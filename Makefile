@@ -39,7 +39,7 @@ LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lpthread -lm
 
 WARN := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wpointer-arith \
         -Wwrite-strings -Wformat=2 -Wundef -Wno-unused-parameter -Werror
-CFLAGS_ALL = -std=c11 -D_GNU_SOURCE $(OPT) $(WARN) -fstack-protector-strong -D_FORTIFY_SOURCE=$(if $(filter asan,$(FLAVOUR)),0,2) \
+CFLAGS_ALL = -std=c11 -D_GNU_SOURCE $(OPT) $(WARN) -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=$(if $(filter asan,$(FLAVOUR)),0,2) \
              -I. $(PKG_CFLAGS) $(CFLAGS)
 
 LAYERS := base engine reactor storage connectors handlers
@@ -100,7 +100,7 @@ $(B)/xorj-sim: $(SIM_OBJ) $(LIBA)
 	$(Q)$(CC) $(CFLAGS_ALL) $(SIM_OBJ) -Wl,--start-group $(LIBA) -Wl,--end-group $(LIBS) -o $@
 
 VEC_SRC := tests/vectors.c tests/vec_json.c tests/vec_whirl.c tests/vec_keys.c
-VEC_LIB := $(B)/obj/connectors/pda.o $(B)/lib/libengine.a $(B)/lib/libbase.a
+VEC_LIB := $(B)/lib/libengine.a $(B)/lib/libbase.a
 $(B)/tests/vectors: $(VEC_SRC) tests/vec.h tests/vec_json.h $(VEC_LIB)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) $(VEC_SRC) -Wl,--start-group $(VEC_LIB) -Wl,--end-group $(LIBS) -o $@
