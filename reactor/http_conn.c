@@ -52,8 +52,8 @@ conn_t *conn_new(http_t *h, int fd, const uint8_t addr[16], const char *peer, bo
     c->trusted = trusted;
     memcpy(c->addr, addr, 16);
     snprintf(c->peer, sizeof c->peer, "%s", peer);
-    event_assign(&c->ev_r, loop_base(h->l), fd, EV_READ | EV_PERSIST, on_readable, c);
-    event_assign(&c->ev_w, loop_base(h->l), fd, EV_WRITE | EV_PERSIST, on_writable, c);
+    event_assign(&c->ev_r, loop_base(h->l), fd, EV_READ | EV_CLOSED | EV_PERSIST | EV_ET, on_readable, c);
+    event_assign(&c->ev_w, loop_base(h->l), fd, EV_WRITE | EV_PERSIST | EV_ET, on_writable, c);
     if (event_add(&c->ev_r, NULL) != 0) {
         free(c);
         return NULL;
@@ -125,6 +125,12 @@ static void conn_free(void *obj)
     http_maybe_free(h);
 }
 
+/* Lists of this turn may still name it: they skip the dead, and only the last of them lets it go. */
+static void free_unlisted(conn_t *c)
+{
+    if (!c->dirty && !c->resume && !c->ready) loop_defer(c->h->l, conn_free, c);
+}
+
 void conn_die(conn_t *c)
 {
     http_t *h = c->h;
@@ -152,8 +158,7 @@ void conn_die(conn_t *c)
     h->n_conns--;
     gauge_set(h->g_conns, h->n_conns);
     listen_conn_gone(h, c->addr, c->trusted);
-    /* Lists of this turn may still name it: conn_flush and resume skip the dead, and only then it may go. */
-    if (!c->dirty && !c->resume) loop_defer(h->l, conn_free, c);
+    free_unlisted(c);
 }
 
 static void linger(conn_t *c)
@@ -483,9 +488,18 @@ static void pump(conn_t *c, char *p, size_t n)
 
 /* ---- socket events ------------------------------------------------------------------------------------------------ */
 
+/* The kernel tells of new bytes once, so what one read leaves behind must be remembered: a full buffer means there may
+ * be more, and the peer's end comes behind the last byte. */
+static ssize_t receive(conn_t *c, char *to)
+{
+    ssize_t n = recv(c->fd, to, READ_MAX, 0);
+    c->may_read = n < 0 ? errno == EINTR : n == READ_MAX || (n > 0 && c->hup);
+    return n;
+}
+
 static void read_and_drop(conn_t *c)
 {
-    ssize_t n = recv(c->fd, c->h->scratch, READ_MAX, 0);
+    ssize_t n = receive(c, c->h->scratch);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
     if (n > 0) c->drained += (uint64_t)n;
     if (n <= 0 || c->drained > LINGER_MAX) conn_die(c);
@@ -513,27 +527,16 @@ static void on_eof(conn_t *c)
         conn_dirty(c);
 }
 
-/* With thousands of sockets ready at once, answers would wait for the last of them to be read: the rest stays active
- * in libevent and goes on in the next turn, behind this one's flush. */
-static void bound_turn(http_t *h)
+static void take_input(conn_t *c)
 {
-    int64_t started = loop_now_ns(h->l);
-    unsigned n = ++h->turn_events;
-    if (n % 32 == 0 && (n >= TURN_EVENTS || mono_ns() - started > TURN_NS)) event_base_loopbreak(loop_base(h->l));
-}
-
-static void on_readable(evutil_socket_t fd, short what, void *ctx)
-{
-    conn_t *c = ctx;
     http_t *h = c->h;
-    bound_turn(h);
     if (c->lingering) {
         read_and_drop(c);
         return;
     }
     size_t have = c->in_n;
     if (have) memcpy(h->scratch, c->in, have);
-    ssize_t n = recv(fd, h->scratch + have, READ_MAX, 0);
+    ssize_t n = receive(c, h->scratch + have);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
     if (n < 0)
         conn_die(c);
@@ -596,11 +599,90 @@ static void conn_flush(conn_t *c)
     conn_settle(c);
 }
 
+/* ---- whose turn it is --------------------------------------------------------------------------------------------- */
+
+static void make_ready(conn_t *c)
+{
+    http_t *h = c->h;
+    if (c->ready || c->dead) return;
+    c->ready = true;
+    c->ready_next = NULL;
+    if (h->ready)
+        h->ready_last->ready_next = c;
+    else
+        h->ready = c;
+    h->ready_last = c;
+}
+
+/* With thousands of sockets ready at once, answers would wait for the last of them to be read: the rest goes on in the
+ * next turn, behind this one's flush. */
+static bool turn_is_over(http_t *h)
+{
+    if (h->turn_events >= TURN_EVENTS) return true;
+    if (++h->turn_events % 32 || mono_ns() - loop_now_ns(h->l) <= TURN_NS) return false;
+    h->turn_events = TURN_EVENTS;
+    return true;
+}
+
+static void serve(conn_t *c)
+{
+    bool write = c->may_write;
+    c->may_write = false;
+    if (write && c->writing) conn_flush(c);
+    if (c->may_read && c->reading && !c->dead) take_input(c);
+    if (c->may_read && c->reading) make_ready(c);
+}
+
+static void on_event(conn_t *c)
+{
+    http_t *h = c->h;
+    loop_now_ns(h->l);
+    if (h->ready || turn_is_over(h))
+        make_ready(c);
+    else
+        serve(c);
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *ctx)
+{
+    conn_t *c = ctx;
+    c->may_read = true;
+    if (what & EV_CLOSED) c->hup = true;
+    on_event(c);
+}
+
 static void on_writable(evutil_socket_t fd, short what, void *ctx)
 {
     conn_t *c = ctx;
-    bound_turn(c->h);
-    conn_flush(c);
+    c->may_write = true;
+    on_event(c);
+}
+
+static conn_t *pop_ready(http_t *h)
+{
+    conn_t *c = h->ready;
+    h->ready = c->ready_next;
+    c->ready = false;
+    return c;
+}
+
+void conn_serve_more(http_t *h)
+{
+    conn_t *last = h->ready_last;
+    while (h->ready && !turn_is_over(h)) {
+        conn_t *c = pop_ready(h);
+        bool round = c == last;
+        if (c->dead)
+            free_unlisted(c);
+        else
+            serve(c);
+        if (round) break; /* who asked for more meanwhile waits for the flush */
+    }
+}
+
+void conn_forget_ready(http_t *h)
+{
+    while (h->ready) free_unlisted(pop_ready(h));
 }
 
 static void resume(conn_t *c)
@@ -626,10 +708,10 @@ static void resume_all(http_t *h)
         conn_t *c = list;
         list = c->resume_next;
         c->resume = false;
-        if (!c->dead)
+        if (c->dead)
+            free_unlisted(c);
+        else
             resume(c);
-        else if (!c->dirty)
-            loop_defer(h->l, conn_free, c);
     }
 }
 
@@ -643,13 +725,13 @@ void http_flush(http_t *h)
         h->dirty = c->dirty_next;
         if (!h->dirty) h->dirty_last = NULL;
         c->dirty = false;
-        if (c->dead) {
-            if (!c->resume) loop_defer(h->l, conn_free, c);
-        } else if (!c->writing) {
+        if (c->dead)
+            free_unlisted(c);
+        else if (!c->writing)
             conn_flush(c);
-        }
     }
     req_release_done(h);
+    if (h->ready) event_active(&h->ev_more, EV_READ, 0);
     gauge_set(h->g_flight, h->in_flight);
 }
 

@@ -135,10 +135,13 @@ struct conn {
     int fd;
     struct event ev_r, ev_w;
     conn_t *prev, *next;
-    conn_t *dirty_next, *resume_next;
+    conn_t *dirty_next, *resume_next, *ready_next;
     dl_node_t rd, wr;
     uint8_t rd_kind;
     bool dirty, resume, reading, writing;
+    bool ready;               /* in the list of those to be served */
+    bool may_read, may_write; /* what the kernel said, not yet used up */
+    bool hup;                 /* the peer's end stands behind what can be read */
     bool stalled;   /* unread input waits for room in the pipeline or the output */
     bool no_more;   /* no further byte of this connection is interpreted */
     bool closing;   /* half-close when the output is gone */
@@ -184,6 +187,8 @@ struct http {
     conn_t *dirty, *dirty_last, *resume;
     int64_t flush_turn;
     unsigned turn_events;
+    conn_t *ready, *ready_last;
+    struct event ev_more; /* goes on with them in the next turn */
     req_t *done, *free_reqs;
     unsigned n_free_reqs;
     chunk_pool_t chunks;
@@ -218,6 +223,8 @@ void conn_wrote(conn_t *c);              /* progress: the write deadline starts 
 void conn_answered(conn_t *c, req_t *r); /* r was answered: pop what may leave */
 void conn_settle(conn_t *c);             /* chooses the read deadline */
 void conn_ticks(http_t *h, int64_t now);
+void conn_serve_more(http_t *h);
+void conn_forget_ready(http_t *h); /* when all are dead */
 void conn_upgraded(conn_t *c, const conn_ops_t *ops, void *up);
 void conn_note_error(http_t *h, int status); /* counts an answer of the parser */
 extern const int http_refusals[REFUSALS];

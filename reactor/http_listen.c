@@ -231,6 +231,13 @@ static void on_accept(evutil_socket_t fd, short what, void *ctx)
     for (unsigned i = 0; i < ACCEPT_SLICE && accept_one(h); i++) continue;
 }
 
+static void on_more(evutil_socket_t fd, short what, void *ctx)
+{
+    http_t *h = ctx;
+    loop_now_ns(h->l);
+    conn_serve_more(h);
+}
+
 static void on_tick(void *ctx)
 {
     http_t *h = ctx;
@@ -380,6 +387,7 @@ xerr_t http_open(loop_t *l, metrics_t *m, const http_conf_t *c, http_hooks_t hoo
     }
     make_metrics(h, m);
     event_assign(&h->ev_accept, loop_base(l), h->lfd, EV_READ | EV_PERSIST, on_accept, h);
+    event_assign(&h->ev_more, loop_base(l), -1, EV_PERSIST, on_more, h);
     set_accepting(h, true);
     ltimer_arm(h->tick, TICK_MS);
     *out = h;
@@ -422,7 +430,7 @@ bool http_idle(const http_t *h)
 /* The last of connections and requests frees the server. */
 void http_maybe_free(http_t *h)
 {
-    if (h->closed && !h->n_conns && !h->live_reqs && !h->dirty && !h->resume) {
+    if (h->closed && !h->n_conns && !h->live_reqs && !h->dirty && !h->resume && !h->ready) {
         h->closed = false;
         loop_defer(h->l, http_free, h);
     }
@@ -435,7 +443,9 @@ void http_close(http_t *h)
     ltimer_free(h->tick);
     h->tick = NULL;
     while (h->conns) conn_die(h->conns);
+    conn_forget_ready(h);
     http_flush(h);
+    event_del(&h->ev_more);
     h->closed = true;
     http_maybe_free(h);
 }
