@@ -31,7 +31,7 @@ static op_t *op_new(store_t *s, span_t wallet, bot_cb cb, void *ctx)
         memcpy(o->wallet, wallet.p, wallet.n);
     else
         o->err = XE_BAD_INPUT;
-    if (s->draining && !o->err)
+    if (s->closing && !o->err)
         o->err = XE_DOWN;
     if (o->err)
         soons_post(s->soons, &o->soon, fire_refusal);
@@ -76,7 +76,7 @@ void bots_get(store_t *s, span_t wallet, bot_cb cb, void *ctx)
 
 void bots_set_enabled(store_t *s, span_t wallet, bool enabled, int64_t if_version, const who_t *who, bot_cb cb, void *ctx)
 {
-    if (s->draining || wallet.n == 0 || wallet.n >= 48)
+    if (s->closing || wallet.n == 0 || wallet.n >= 48)
         (void)op_new(s, wallet, cb, ctx);
     else
         writer_set(s->writer, wallet, enabled, if_version, who, cb, ctx);

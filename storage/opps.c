@@ -434,7 +434,7 @@ void opps_list(store_t *s, const opp_query_t *q, page_cb cb, void *ctx)
     unsigned rows = q->limit < 1 ? 1 : q->limit > 1000 ? 1000 : q->limit;
     unsigned ms = (unsigned)s->cfg->http_read_deadline_ms;
     list_t *l = list_new(s, cb, ctx, rows);
-    if (s->draining) {
+    if (s->closing) {
         l->err = XE_DOWN;
         soons_post(s->soons, &l->soon, fire_list);
         return;
@@ -473,8 +473,8 @@ void opps_one(store_t *s, span_t id, page_cb cb, void *ctx)
     list_t *l = list_new(s, cb, ctx, 1);
     l->one = true;
     l->left = 1;
-    if (s->draining || !uuid_like(id)) {
-        l->err = s->draining ? XE_DOWN : XE_NOT_FOUND;
+    if (s->closing || !uuid_like(id)) {
+        l->err = s->closing ? XE_DOWN : XE_NOT_FOUND;
         soons_post(s->soons, &l->soon, fire_list);
         return;
     }

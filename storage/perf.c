@@ -347,7 +347,7 @@ bool perf_peek(store_t *s, span_t wallet, range_t r, perf_hit_t *out)
     if (!recall(s, key_of(wallet, r, key), out, &fresh) || fresh <= 0)
         return false;
     /* In its last third an answer in use is loaded again ahead of time: nobody waits for it. */
-    if (fresh * 3 < s->cfg->cache_perf_ttl_ms && s->perf_enc && !s->draining)
+    if (fresh * 3 < s->cfg->cache_perf_ttl_ms && s->perf_enc && !s->closing)
         load(s, wallet, r, s->perf_enc, NULL, NULL);
     ctr_inc(s->m.perf_mem);
     return true;

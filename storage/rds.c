@@ -501,11 +501,6 @@ const char *rds_why(const rds_t *r)
     return r->why;
 }
 
-unsigned rds_inflight(const rds_t *r)
-{
-    return r->inflight;
-}
-
 bool rds_send(rds_t *r, unsigned argc, const span_t *argv, rds_cb cb, void *ctx)
 {
     if (!rds_up(r) || r->inflight >= r->c.inflight_max || !raw_send(r, argc, argv, cb, ctx))

@@ -30,7 +30,6 @@ rds_t *rds_open(loop_t *l, metrics_t *m, const rds_conf_t *c, rds_hooks_t h);
 void rds_close(rds_t *r); /* pending callbacks end with XE_CLOSED; the object goes at the end of the turn */
 bool rds_up(const rds_t *r);
 const char *rds_why(const rds_t *r); /* static text, "" while up */
-unsigned rds_inflight(const rds_t *r);
 
 /* XE_OK with the value of a string or status; XE_NOT_FOUND for nil; XE_INTERNAL for an error or another type;
  * XE_CLOSED when the link went. value is borrowed until it returns. */

@@ -306,11 +306,6 @@ store_t *store_open(loop_t *l, metrics_t *m, const cfg_t *cfg)
     return s;
 }
 
-void store_drain(store_t *s)
-{
-    s->draining = true;
-}
-
 bool store_idle(const store_t *s)
 {
     return writer_idle(s->writer) && pool_idle(s->pool) && flights_empty(s->session_loads) && flights_empty(s->perf_loads) &&
@@ -319,7 +314,7 @@ bool store_idle(const store_t *s)
 
 void store_close(store_t *s)
 {
-    s->closing = s->draining = true;
+    s->closing = true;
     ltimer_free(s->beat);
     if (s->rds)
         rds_close(s->rds);
@@ -344,13 +339,13 @@ void store_health(const store_t *s, store_health_t *out)
     const pg_info_t *r = pool_info(s->pool), *w = writer_info(s->writer);
     *out = (store_health_t){
         .pg_up = pool_up(s->pool),
-        .pg_writable = writer_up(s->writer) && !s->draining,
+        .pg_writable = writer_up(s->writer),
         .redis_up = s->rds && rds_up(s->rds),
         .pg_since_us = s->pg_since_us,
         .redis_since_us = s->redis_since_us,
         .schema_version = w->schema_version,
         .schema_wanted = migrate_wanted(),
-        .pg_why = pool_up(s->pool) ? (s->draining ? "shutting down" : w->why) : r->why,
+        .pg_why = pool_up(s->pool) ? w->why : r->why,
         .redis_why = s->rds ? rds_why(s->rds) : "switched off",
     };
     writer_counts(s->writer, &out->pg_in_use, &out->pg_idle, &out->pg_waiting);
@@ -416,12 +411,6 @@ bool store_unseal(store_t *s, span_t key, span_t value, span_t *body)
         return true;
     ctr_inc(s->m.garbled);
     return false;
-}
-
-void store_req_name(store_t *s, char out[37])
-{
-    (void)s;
-    uuid4(out);
 }
 
 bool store_pg_away(xerr_t err)

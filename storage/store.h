@@ -19,8 +19,7 @@
 typedef struct store store_t;
 
 store_t *store_open(loop_t *l, metrics_t *m, const cfg_t *cfg); /* starts connecting; never blocks */
-void store_drain(store_t *s);      /* no new work; what is queued is finished */
-bool store_idle(const store_t *s);
+bool store_idle(const store_t *s); /* nothing queued and nothing in flight */
 void store_close(store_t *s);      /* pending callbacks end with XE_CLOSED first */
 
 typedef struct {

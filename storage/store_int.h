@@ -17,7 +17,7 @@ typedef struct oppq oppq_t;
 struct store {
     loop_t *l;
     const cfg_t *cfg;
-    bool draining, closing;
+    bool closing;
     pg_metrics_t pgm;
     soons_t *soons;
     pool_t *pool;
@@ -51,7 +51,6 @@ struct store {
 void store_seal(store_t *s, span_t key, buf_t *value);
 bool store_unseal(store_t *s, span_t key, span_t value, span_t *body);
 
-void store_req_name(store_t *s, char out[37]); /* unique name of a write */
 bool store_pg_away(xerr_t err);                /* of these the caller may fall back to what it remembers */
 
 void users_forget(store_t *s, span_t jti);   /* a revocation became known */

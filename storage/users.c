@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/crypto.h"
 #include "storage/store_int.h"
 
 typedef struct {
@@ -286,7 +287,7 @@ const session_t *session_peek(store_t *s, span_t jti)
     if (!k || k->revoked || age >= s->cfg->cache_session_ttl_ms || expired(s, &k->s))
         return NULL;
     /* Asked again ahead of time, so that a session in use never waits for PostgreSQL. */
-    if (age * 2 >= s->cfg->cache_session_ttl_ms && !s->draining)
+    if (age * 2 >= s->cfg->cache_session_ttl_ms && !s->closing)
         load(s, jti, NULL, NULL);
     ctr_inc(s->m.session_mem);
     return &k->s;
@@ -361,12 +362,12 @@ void nonce_consume(store_t *s, span_t nonce, span_t wallet, int64_t expires_s, v
 {
     done_t *d = done_new(s, cb, ctx);
     char n[128], w[64], e[24], req[37];
-    if (s->draining || !text_of(nonce, n, sizeof n) || !text_of(wallet, w, sizeof w)) {
-        done_soon(d, s->draining ? XE_DOWN : XE_BAD_INPUT);
+    if (s->closing || !text_of(nonce, n, sizeof n) || !text_of(wallet, w, sizeof w)) {
+        done_soon(d, s->closing ? XE_DOWN : XE_BAD_INPUT);
         return;
     }
     snprintf(e, sizeof e, "%lld", (long long)expires_s);
-    store_req_name(s, req);
+    uuid4(req);
     pool_query(s->pool, SQL_NONCE_CONSUME, (const char *const[]){req, n, w, e}, (unsigned)s->cfg->http_write_deadline_ms, false,
                on_nonce, d);
 }
@@ -397,8 +398,8 @@ static void on_created(void *ctx, xerr_t err, const pg_rows_t *rows)
 void session_create(store_t *s, const session_t *in, const who_t *who, session_cb cb, void *ctx)
 {
     char issued[24], expires[24], req[37];
-    if (s->draining || !is_uuid(span_of(in->jti)) || !in->wallet[0]) {
-        answer_soon(s, cb, ctx, s->draining ? XE_DOWN : XE_BAD_INPUT, NULL);
+    if (s->closing || !is_uuid(span_of(in->jti)) || !in->wallet[0]) {
+        answer_soon(s, cb, ctx, s->closing ? XE_DOWN : XE_BAD_INPUT, NULL);
         return;
     }
     create_t *c = calloc(1, sizeof *c);
@@ -409,7 +410,7 @@ void session_create(store_t *s, const session_t *in, const who_t *who, session_c
     c->v = *in;
     snprintf(issued, sizeof issued, "%lld", (long long)in->issued_s);
     snprintf(expires, sizeof expires, "%lld", (long long)in->expires_s);
-    store_req_name(s, req);
+    uuid4(req);
     const char *params[] = {req,        in->jti,   in->wallet,      issued,        expires, s->cfg->bot_default_enabled ? "t" : "f",
                             who->actor, who->role, who->request_id, who->source_ip};
     pool_query(s->pool, SQL_SESSION_CREATE, params, (unsigned)s->cfg->http_write_deadline_ms, false, on_created, c);
@@ -435,12 +436,12 @@ void session_revoke(store_t *s, span_t jti, const who_t *who, void (*cb)(void *c
 {
     char req[37];
     done_t *d = done_new(s, cb, ctx);
-    if (s->draining || !is_uuid(jti)) {
-        done_soon(d, s->draining ? XE_DOWN : XE_NOT_FOUND);
+    if (s->closing || !is_uuid(jti)) {
+        done_soon(d, s->closing ? XE_DOWN : XE_NOT_FOUND);
         return;
     }
     memcpy(d->jti, jti.p, 36);
-    store_req_name(s, req);
+    uuid4(req);
     const char *params[] = {req, d->jti, who->actor, who->role, who->request_id, who->source_ip};
     pool_query(s->pool, SQL_SESSION_REVOKE, params, (unsigned)s->cfg->http_write_deadline_ms, false, on_revoked, d);
 }
