@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "base/codec.h"
-#include "connectors/pda.h"
 #include "connectors/rpc.h"
+#include "engine/pda.h"
 #include "reactor/json.h"
 #include "reactor/log.h"
 

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "base/codec.h"
+#include "engine/pda.h"
 #include "sim/account.h"
-#include "sim/pda.h"
 
 #define SPAN_TICKS (WHIRL_ARRAY_TICKS * POOL_SPACING)
 #define FEE_RATE 400 /* 0.04 % */

@@ -5,7 +5,7 @@
 
 #include "base/codec.h"
 #include "base/crypto.h"
-#include "connectors/pda.h"
+#include "engine/pda.h"
 #include "tests/vec.h"
 
 #define BYTES_MAX 512

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/codec.h"
-#include "connectors/pda.h"
+#include "engine/pda.h"
 
 static void address_is(const uint8_t key[32], const char *want)
 {
@@ -53,7 +53,7 @@ static void curve_points(void **state)
     assert_false(pda_on_curve(key)); /* x = 0 has no sign */
     key[31] = 0;
     key[0] = 2;
-    assert_false(pda_on_curve(key));
+    assert_false(pda_on_curve(key)); /* y = 2 has no x */
     memset(key, 0x66, 32);
     key[0] = 0x58;
     assert_true(pda_on_curve(key)); /* the base point */
@@ -67,6 +67,8 @@ static void bounds(void **state)
     char bytes[33] = {0};
     span_t seeds[17];
     for (int i = 0; i < 17; i++) seeds[i] = span_make(bytes, 32);
+    assert_int_equal(pda_find(NULL, 0, program, out, &bump), XE_OK);
+    assert_false(pda_on_curve(out));
     assert_int_equal(pda_find(seeds, 15, program, out, &bump), XE_OK);
     assert_int_equal(pda_find(seeds, 16, program, out, &bump), XE_BAD_INPUT);
     assert_int_equal(pda_create(seeds, 17, program, out), XE_BAD_INPUT);

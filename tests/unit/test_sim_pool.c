@@ -7,7 +7,6 @@
 #include <cmocka.h>
 
 #include "sim/account.c"
-#include "sim/pda.c"
 #include "sim/pool.c"
 
 static void check_pool(const pool_t *p)
@@ -144,26 +143,6 @@ static void test_addresses(void **state)
     buf_fini(&b);
 }
 
-static void test_pda(void **state)
-{
-    uint8_t out[32], bump, program[32] = {0};
-    span_t many[16];
-    char text[64];
-    assert_int_equal(pda_find(NULL, 0, program, out, &bump), XE_OK);
-    assert_false(pda_on_curve(out));
-    static const uint8_t base[32] = {0x58, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66,
-                                     0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66,
-                                     0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66};
-    uint8_t two[32] = {2};
-    assert_true(pda_on_curve(base)); /* the base point */
-    assert_false(pda_on_curve(two)); /* y = 2 has no x */
-    for (unsigned i = 0; i < 16; i++) many[i] = span_of("x");
-    assert_int_equal(pda_find(many, 16, program, out, &bump), XE_BAD_INPUT);
-    memset(text, 'x', sizeof(text));
-    many[0] = span_make(text, 33);
-    assert_int_equal(pda_find(many, 1, program, out, &bump), XE_BAD_INPUT);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -171,7 +150,6 @@ int main(void)
         cmocka_unit_test(test_moves),
         cmocka_unit_test(test_thousand_dollars_hardly_move_it),
         cmocka_unit_test(test_addresses),
-        cmocka_unit_test(test_pda),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,6 @@
 /* Field arithmetic modulo 2^255 - 19 in five limbs of 51 bits, only as much as the test for a square needs. Nothing here
  * is secret, so nothing is constant-time. */
-#include "connectors/pda.h"
+#include "engine/pda.h"
 
 #include "base/crypto.h"
 #include "engine/dec.h"

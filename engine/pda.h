@@ -1,7 +1,7 @@
 /* Program-derived addresses of Solana: SHA-256 over seeds, bump, program and a fixed suffix, taking the first bump from
  * 255 downwards whose hash is no point of Ed25519. Pure. */
-#ifndef XORJ_CONNECTORS_PDA_H
-#define XORJ_CONNECTORS_PDA_H
+#ifndef XORJ_ENGINE_PDA_H
+#define XORJ_ENGINE_PDA_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,6 +18,7 @@
 bool pda_on_curve(const uint8_t key[32]);
 /* With the bump as last seed, or none. XE_BAD_INPUT: too many or too long seeds. XE_DENIED: the hash is a point. */
 xerr_t pda_create(const span_t *seeds, size_t n, const uint8_t program[32], uint8_t out[32]);
+/* out and bump are the first that is no point. XE_BAD_INPUT as above, one seed less; XE_NOT_FOUND: no bump works. */
 xerr_t pda_find(const span_t *seeds, size_t n, const uint8_t program[32], uint8_t out[32], uint8_t *bump);
 
 #endif
