@@ -16,21 +16,21 @@ void account_key(uint8_t out[32], account_t a)
     XASSERT(b58_key(span_of(names[a]), out) == XE_OK);
 }
 
-void put_le(buf_t *out, u128_t v, unsigned bytes)
+static void put_le(buf_t *out, u128_t v, unsigned bytes)
 {
     uint8_t raw[16];
     for (unsigned i = 0; i < bytes; i++, v >>= 8) raw[i] = (uint8_t)v;
     buf_add(out, raw, bytes);
 }
 
-void put_zero(buf_t *out, unsigned bytes)
+static void put_zero(buf_t *out, unsigned bytes)
 {
     static const uint8_t zeros[128];
     for (; bytes > sizeof(zeros); bytes -= (unsigned)sizeof(zeros)) buf_add(out, zeros, sizeof(zeros));
     buf_add(out, zeros, bytes);
 }
 
-void account_mint(buf_t *out, uint64_t supply, uint8_t decimals)
+static void account_mint(buf_t *out, uint64_t supply, uint8_t decimals)
 {
     put_zero(out, 36); /* no mint authority */
     put_le(out, supply, 8);
@@ -39,7 +39,7 @@ void account_mint(buf_t *out, uint64_t supply, uint8_t decimals)
     put_zero(out, 36); /* no freeze authority */
 }
 
-void account_token(buf_t *out, const uint8_t mint[32], const uint8_t owner[32], uint64_t amount)
+static void account_token(buf_t *out, const uint8_t mint[32], const uint8_t owner[32], uint64_t amount)
 {
     buf_add(out, mint, 32);
     buf_add(out, owner, 32);

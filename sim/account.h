@@ -24,10 +24,5 @@ typedef enum {
 } account_t;
 
 void account_key(uint8_t out[32], account_t a);
-void account_mint(buf_t *out, uint64_t supply, uint8_t decimals);                                 /* 82 bytes */
-void account_token(buf_t *out, const uint8_t mint[32], const uint8_t owner[32], uint64_t amount); /* 165 bytes */
-
-void put_le(buf_t *out, u128_t v, unsigned bytes); /* little-endian */
-void put_zero(buf_t *out, unsigned bytes);
 
 #endif

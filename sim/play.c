@@ -11,7 +11,7 @@ struct play {
     size_t n, lines_n;
     span_t *lines;
     unsigned rate;
-    uint64_t last_seq;
+    uint64_t last_seq; /* of the last line that has a sequence_num, else 0 */
 };
 
 static xerr_t read_all(const char *path, play_t *p)
@@ -89,18 +89,6 @@ void play_free(play_t *p)
 size_t play_lines(const play_t *p)
 {
     return p->lines_n;
-}
-span_t play_line(const play_t *p, size_t i)
-{
-    return p->lines[i];
-}
-unsigned play_rate(const play_t *p)
-{
-    return p->rate;
-}
-uint64_t play_last_seq(const play_t *p)
-{
-    return p->last_seq;
 }
 
 void play_pump(sim_t *s, conn_t *c, int64_t elapsed_ms)

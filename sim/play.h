@@ -25,9 +25,6 @@ typedef struct {
 xerr_t play_open(const char *path, unsigned rate, play_t **out);
 void play_free(play_t *p);
 size_t play_lines(const play_t *p);
-span_t play_line(const play_t *p, size_t i);
-unsigned play_rate(const play_t *p);
-uint64_t play_last_seq(const play_t *p); /* of the last line that has a sequence_num, else 0 */
 
 struct sim;
 struct conn;

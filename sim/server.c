@@ -502,10 +502,6 @@ int srv_run(srv_t *s)
     return s->signal;
 }
 
-void srv_stop(srv_t *s)
-{
-    event_base_loopbreak(s->base);
-}
 uint64_t srv_refused(const srv_t *s)
 {
     return s->refused;

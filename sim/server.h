@@ -47,8 +47,7 @@ srv_t *srv_new(srv_hooks_t hooks);
 void srv_free(srv_t *s); /* resets every connection */
 /* Listens on 127.0.0.1; tls NULL: plain. *port 0 takes a free one and is set. */
 xerr_t srv_listen(srv_t *s, SSL_CTX *tls, uint16_t *port);
-int srv_run(srv_t *s); /* until srv_stop, SIGTERM or SIGINT; the signal's number or 0 */
-void srv_stop(srv_t *s);
+int srv_run(srv_t *s); /* until SIGTERM or SIGINT: the signal's number */
 uint64_t srv_refused(const srv_t *s); /* connections over the limit */
 uint64_t srv_overrun(const srv_t *s); /* connections reset because they did not read */
 
