@@ -37,6 +37,7 @@ struct pg {
     ltimer_t *deadline; /* connect deadline, or silence */
     ltimer_t *retry;
     bool was_up, failing, reading, later_queued;
+    bool poll_due;      /* the handshake may take its next step */
     unsigned fails;     /* in a row, sets the back-off */
     const char *fail_why;
     bool fail_silent;
@@ -62,6 +63,7 @@ static const struct stmt_row stmts[SQL_N] = {
 static void on_retry(void *ctx);
 static void on_deadline(void *ctx);
 static void on_connect_io(void *ctx, int ready);
+static void later(pg_t *p);
 static void on_io(void *ctx, int ready);
 static void link_fail(pg_t *p, const char *why, bool silent);
 static void link_fail_later(pg_t *p, const char *why, bool silent);
@@ -293,11 +295,19 @@ static void start_check(pg_t *p)
     rewatch(p, WATCH_R | (PQflush(p->conn) > 0 ? WATCH_W : 0), on_io);
 }
 
+/* Proving a password costs milliseconds of computing: of all links that connect at once, one takes a step in a turn. */
 static void on_connect_io(void *ctx, int ready)
 {
     pg_t *p = ctx;
     (void)ready;
     unwatch(p);
+    p->poll_due = true;
+    later(p);
+}
+
+static void connect_step(pg_t *p)
+{
+    p->poll_due = false;
     switch (PQconnectPoll(p->conn)) {
     case PGRES_POLLING_READING:
         rewatch(p, WATCH_R, on_connect_io);
@@ -468,6 +478,7 @@ static void on_deadline(void *ctx)
 static void link_drop(pg_t *p)
 {
     unwatch(p);
+    p->poll_due = false;
     PQclear(p->kept);
     p->kept = NULL;
     if (p->conn)
@@ -500,12 +511,21 @@ static void link_fail(pg_t *p, const char *why, bool silent)
         p->h.down(p->h.ctx, silent && up);
 }
 
-static void fail_now(void *ctx)
+static void on_later(void *ctx)
 {
     pg_t *p = ctx;
     p->later_queued = false;
     if (p->failing)
         link_fail(p, p->fail_why, p->fail_silent);
+    else if (p->poll_due)
+        connect_step(p);
+}
+
+static void later(pg_t *p)
+{
+    if (!p->later_queued)
+        loop_later(p->l, on_later, p);
+    p->later_queued = true;
 }
 
 static void link_fail_later(pg_t *p, const char *why, bool silent)
@@ -515,9 +535,7 @@ static void link_fail_later(pg_t *p, const char *why, bool silent)
     p->failing = true;
     p->fail_why = why;
     p->fail_silent = silent;
-    if (!p->later_queued)
-        loop_later(p->l, fail_now, p);
-    p->later_queued = true;
+    later(p);
 }
 
 static void pg_free(void *obj)
@@ -542,7 +560,7 @@ void pg_close(pg_t *p)
     p->failing = false;
     link_drop(p);
     if (p->later_queued)
-        loop_later(p->l, pg_free, p); /* behind fail_now, which still names us */
+        loop_later(p->l, pg_free, p); /* behind on_later, which still names us */
     else
         loop_defer(p->l, pg_free, p);
 }

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -542,6 +544,52 @@ static void test_not_durable(void **state)
     assert_true(fx_turns(&fx, writable, NULL, 4000));
 }
 
+static bool all_up(void)
+{
+    store_health_t h;
+    store_health(fx.s, &h);
+    return h.pg_writable && fx_num(&fx, "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'xorj/%'") == 7;
+}
+
+static int64_t cpu_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* Every link proves its password, which is slow on purpose: never several of them in one turn. */
+static void test_passwords(void **state)
+{
+    char path[120];
+    int64_t longest = 0, all = 0;
+    (void)state;
+    fx_store_close(&fx);
+    fx_sql(&fx, "ALTER ROLE xorj PASSWORD 'a long one'");
+    snprintf(path, sizeof path, "%s/data/pg_hba.conf", fx.dir);
+    FILE *hba = fopen(path, "w");
+    assert_non_null(hba);
+    fputs("local all all scram-sha-256\n", hba);
+    fclose(hba);
+    fx_sql(&fx, "SELECT pg_reload_conf()");
+    usleep(200000); /* no loop at the moment */
+    snprintf(fx.cfg.database_password, sizeof fx.cfg.database_password, "a long one");
+    fx.m = metrics_new();
+    fx.l = loop_new(fx.m);
+    fx.s = store_open(fx.l, fx.m, &fx.cfg);
+    for (int64_t end = mono_ns() + 3000000000; mono_ns() < end && !all_up();) {
+        int64_t from = cpu_ns();
+        loop_poll(fx.l, 5);
+        loop_end_turn(fx.l);
+        from = cpu_ns() - from;
+        all += from;
+        if (from > longest) longest = from;
+    }
+    assert_true(all_up());
+    print_message("  %.1f ms of computing, longest turn %.1f ms\n", (double)all / 1e6, (double)longest / 1e6);
+    assert_true(longest * 3 < all);
+}
+
 static int open_all(void **state)
 {
     (void)state;
@@ -564,6 +612,7 @@ int main(void)
         cmocka_unit_test(test_terminated),  cmocka_unit_test(test_answer_lost), cmocka_unit_test(test_killed),
         cmocka_unit_test(test_frozen),      cmocka_unit_test(test_performance), cmocka_unit_test(test_redis_faults),
         cmocka_unit_test(test_postgres_away), cmocka_unit_test(test_not_durable),
+        cmocka_unit_test(test_passwords),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);
 }
