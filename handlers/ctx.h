@@ -70,6 +70,8 @@ struct api {
     stream_t *stream;
     stats_t *stats;
     unsigned digests; /* book digests being made */
+    struct book_job *digest_head, *digest_tail; /* and those waiting for their turn */
+    unsigned digests_waiting;
     struct { ctr_t *header, *token, *session, *role; ctr_t *limited[LIM_N]; ctr_t *invalid_json, *invalid_schema, *invalid_type, *invalid_query; } n;
     gauge_t *in_flight, *limit_entries, *limit_evicted;
 };

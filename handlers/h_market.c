@@ -1,5 +1,6 @@
 /* Connectors and books as the running process sees them. A digest covers every level of a book, so it is made in
- * slices: the levels are copied first (the book may move on), then hashed a piece per turn. */
+ * slices: the levels are copied first (the book may move on), then hashed a piece per turn. Few are made at once, since
+ * each holds a copy of a book; a bounded number waits for its turn. */
 #include "handlers/ctx.h"
 
 #include <stdio.h>
@@ -10,9 +11,10 @@
 #include "handlers/market.h"
 #include "handlers/text.h"
 
-enum { DEPTH_MAX = 1000, DEPTH_DEFAULT = 20, DIGESTS_MAX = 2, SLICE_LEVELS = 2000, VIEW_MAX = 1 << 18 };
+enum { DEPTH_MAX = 1000, DEPTH_DEFAULT = 20, DIGESTS_MAX = 2, WAITING_MAX = 64, SLICE_LEVELS = 2000, VIEW_MAX = 1 << 18 };
 
-typedef struct {
+typedef struct book_job {
+    struct book_job *next; /* in the queue */
     req_t *r;
     inst_t inst;
     size_t depth;
@@ -27,6 +29,7 @@ typedef struct {
 } book_job_t;
 
 static void hash_slice(void *ctx);
+static void digest_next(api_t *a);
 
 /* ---- connectors --------------------------------------------------------------------------------------------------- */
 
@@ -158,23 +161,16 @@ static void hash_slice(void *ctx)
     a->digests--;
     send_book(j, text);
     free_job(j);
+    digest_next(a);
 }
 
-static void start_book(req_t *r, inst_t i, const book_t *b, size_t depth, bool digest)
+static void make_book(book_job_t *j, bool digest)
 {
-    api_t *a = api_of(r);
-    book_job_t *j = digest && a->digests >= DIGESTS_MAX ? NULL : calloc(1, sizeof *j);
-    if (!j) {
-        h_fail_why(r, XE_FULL, "Too many digests are being made, try again");
-        return;
-    }
-    j->r = req_hold(r);
-    j->inst = i;
-    j->depth = depth;
-    j->usable = eng_usable(a->eng, i, loop_now_ns(a->loop), &j->why);
-    j->age_ms = eng_age_ms(a->eng, i, loop_now_ns(a->loop));
-    if (!copy_levels(j, b, digest)) {
-        h_fail(r, XE_FULL);
+    api_t *a = api_of(j->r);
+    j->usable = eng_usable(a->eng, j->inst, loop_now_ns(a->loop), &j->why);
+    j->age_ms = eng_age_ms(a->eng, j->inst, loop_now_ns(a->loop));
+    if (!copy_levels(j, eng_book(a->eng, j->inst), digest)) {
+        h_fail(j->r, XE_FULL);
         free_job(j);
     } else if (digest) {
         j->sha = sha256_new();
@@ -184,6 +180,45 @@ static void start_book(req_t *r, inst_t i, const book_t *b, size_t depth, bool d
         send_book(j, NULL);
         free_job(j);
     }
+}
+
+static void digest_next(api_t *a)
+{
+    while (a->digest_head && a->digests < DIGESTS_MAX) {
+        book_job_t *j = a->digest_head;
+        a->digest_head = j->next;
+        if (!j->next) a->digest_tail = NULL;
+        a->digests_waiting--;
+        if (req_answered(j->r)) free_job(j); /* its deadline passed meanwhile */
+        else make_book(j, true);
+    }
+}
+
+static void digest_wait(api_t *a, book_job_t *j)
+{
+    if (a->digest_tail) a->digest_tail->next = j;
+    else a->digest_head = j;
+    a->digest_tail = j;
+    a->digests_waiting++;
+}
+
+static void start_book(req_t *r, inst_t i, size_t depth, bool digest)
+{
+    api_t *a = api_of(r);
+    book_job_t *j = digest && a->digests_waiting >= WAITING_MAX ? NULL : calloc(1, sizeof *j);
+    if (!j) {
+        h_fail_why(r, XE_FULL, "Too many digests are being made, try again");
+        return;
+    }
+    j->r = req_hold(r);
+    j->inst = i;
+    j->depth = depth;
+    if (!digest) {
+        make_book(j, false);
+        return;
+    }
+    digest_wait(a, j);
+    digest_next(a);
 }
 
 static void u128_text(u128_t v, char out[40])
@@ -242,6 +277,6 @@ void h_book(req_t *r)
     inst_t i = market_find(a, c->arg[0], c->arg[1]);
     const book_t *b = i >= 0 ? eng_book(a->eng, i) : NULL;
     if (i < 0) h_fail_why(r, XE_NOT_FOUND, "No book has this venue and market");
-    else if (b) start_book(r, i, b, (size_t)depth, digest);
+    else if (b) start_book(r, i, (size_t)depth, digest);
     else send_pool(r, i);
 }

@@ -59,6 +59,10 @@ async function throughServer({ protocol, venue, path }, books) {
   }
   try {
     await equal()
+    const [name, want] = Object.entries(books)[0]
+    const url = `/api/v1/books/${venue}/${encodeURIComponent(name)}?depth=10&digest=1`
+    const atOnce = await Promise.all(Array.from({ length: 16 }, () => get(s, url, { token })))
+    for (const r of atOnce) assert.equal(ok(r).book_sha256, want.book_sha256, 'one of sixteen digests asked for at once')
     // Played again on a connection of its own, with the start of the program behind us. A neighbour on the same cores can
     // stretch any turn, so the best of six plays counts.
     let over
