@@ -10,6 +10,14 @@ typedef struct {
     ev_t ev;
 } rec_t;
 
+#define LIVE_MAX (2 * ENG_PAIRS_MAX * VENUE_N * VENUE_N) /* one opportunity for each place where one can live */
+
+/* How a living opportunity was found. */
+typedef struct {
+    char id[37]; /* "": free */
+    int64_t source_us, recv_wall_us, detect_wall_us, recv_ns, parsed_ns, detect_ns;
+} found_t;
+
 struct door_queue {
     loop_t *loop;
     engine_t *engine;
@@ -18,6 +26,7 @@ struct door_queue {
     size_t cap, head, tail; /* linear: reset to 0 whenever the drain empties it */
     bool lost[VENUE_N];
     eff_list_t out;
+    found_t live[LIVE_MAX];
     ctr_t *events[EV_KIND_N], *dropped, *overflow;
     ctr_t *opps[3];
     hist_t *step_s, *detect_s, *source_s, *net_bps;
@@ -126,13 +135,51 @@ static void door_put(void *ctx, const ev_t *ev)
 
 door_t door_of(door_queue_t *d) { return (door_t){door_put, d}; }
 
+static found_t *find_live(door_queue_t *d, const char *id)
+{
+    for (unsigned i = 0; i < LIVE_MAX; i++)
+        if (strcmp(d->live[i].id, id) == 0) return &d->live[i];
+    return NULL;
+}
+
+static void remember(door_queue_t *d, const opp_t *o)
+{
+    found_t *f = find_live(d, "");
+    if (!f) return;
+    memcpy(f->id, o->id, sizeof f->id);
+    f->source_us = o->source_us;
+    f->recv_wall_us = o->recv_wall_us;
+    f->detect_wall_us = o->detect_wall_us;
+    f->recv_ns = o->recv_ns;
+    f->parsed_ns = o->parsed_ns;
+    f->detect_ns = o->detect_ns;
+}
+
+/* Later messages of an opportunity keep the stages of its detection, as its row does. */
+static void recall(door_queue_t *d, opp_t *o)
+{
+    found_t *f = find_live(d, o->id);
+    if (!f) return;
+    o->source_us = f->source_us;
+    o->recv_wall_us = f->recv_wall_us;
+    o->detect_wall_us = f->detect_wall_us;
+    o->recv_ns = f->recv_ns;
+    o->parsed_ns = f->parsed_ns;
+    o->detect_ns = f->detect_ns;
+    if (o->phase == OPP_CLOSE) f->id[0] = '\0';
+}
+
 /* The engine has no clock: the moment of detection is stamped here, right after the step that found it. */
 static void stamp(door_queue_t *d, opp_t *o)
 {
     o->detect_ns = mono_ns();
     o->detect_wall_us = wall_us();
     ctr_inc(d->opps[o->phase]);
-    if (o->phase != OPP_OPEN) return;
+    if (o->phase != OPP_OPEN) {
+        recall(d, o);
+        return;
+    }
+    remember(d, o);
     if (o->recv_ns > 0) hist_add(d->detect_s, (double)(o->detect_ns - o->recv_ns) / 1e9);
     if (o->source_us > 0 && o->detect_wall_us > o->source_us)
         hist_add(d->source_s, (double)(o->detect_wall_us - o->source_us) / 1e6);

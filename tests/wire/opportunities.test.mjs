@@ -47,6 +47,18 @@ test('the same opportunity is a row in PostgreSQL, and in the list', async () =>
   assert.equal(fees[0].n, 0, 'fees add up')
 })
 
+test('once closed, the last message and the row say the same in every field', async () => {
+  const closed = await sub.wait((m) => isOpp(m) && m.data.status === 'closed', 90_000, 'an opportunity that ended')
+  const row = await until(async () => {
+    const r = await get(s, `/api/v1/opportunities/${closed.data.id}`, { token: viewer })
+    const o = r.json?.data ?? r.json
+    return o?.status === 'closed' && o
+  }, 5000, 'its row')
+  for (const k of Object.keys(closed.data)) assert.deepEqual(row[k], closed.data[k], k)
+  const opened = sub.got.find((m) => isOpp(m) && m.data.id === closed.data.id)
+  assert.deepEqual(closed.data.timestamps, opened.data.timestamps, 'the stages are those of its detection')
+})
+
 test('the list: newest first, in pages without overlap, filtered', async () => {
   await until(async () => ok(await get(s, '/api/v1/opportunities?limit=10', { token: viewer })).data.length >= 3, 60_000, 'three opportunities', 500)
   const seen = []
