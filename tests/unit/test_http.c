@@ -546,6 +546,55 @@ static void parameters(void **state)
     close(p.fd);
 }
 
+/* More sockets than one turn serves: the kernel tells of each once. */
+static void a_turn_serves_some_and_forgets_none(void **state)
+{
+    enum { MANY = 400 };
+    env_t *e = *state;
+    static peer_t p;
+    int fds[MANY];
+    char text[1024];
+    for (int i = 0; i < MANY; i++) {
+        peer_open(e, &p);
+        fds[i] = p.fd;
+        if (i % 50 == 0) turns(e, 3);
+    }
+    turns(e, 20);
+    for (int round = 1; round <= 3; round++) {
+        for (int i = 0; i < MANY; i++) assert_int_equal(send(fds[i], "GET /x HTTP/1.1\r\nHost: a\r\n\r\n", 28, MSG_NOSIGNAL), 28);
+        turn(e, 1);
+        assert_true(e->requests < round * MANY);
+        for (int i = 0; i < 100 && e->requests < round * MANY; i++) turn(e, 1);
+        assert_int_equal(e->requests, round * MANY);
+        for (int i = 0; i < MANY; i++) assert_true(recv(fds[i], text, sizeof text, MSG_DONTWAIT) > 0);
+    }
+    /* Half of them go while the others wait for their turn. */
+    for (int i = 0; i < MANY; i++) assert_int_equal(send(fds[i], "GET /x HTTP/1.1\r\nHost: a\r\n\r\n", 28, MSG_NOSIGNAL), 28);
+    for (int i = 0; i < MANY; i += 2) close(fds[i]);
+    for (int i = 0; i < 100 && !http_idle(e->http); i++) turn(e, 1);
+    turns(e, 50);
+    for (int i = 1; i < MANY; i += 2) {
+        assert_true(recv(fds[i], text, sizeof text, MSG_DONTWAIT) > 0);
+        close(fds[i]);
+    }
+}
+
+static void what_stands_behind_a_full_read_is_found(void **state)
+{
+    env_t *e = *state;
+    static char body[60000];
+    peer_t p;
+    peer_open(e, &p);
+    memset(body, 'x', sizeof body);
+    for (int i = 0; i < 5; i++) {
+        say(&p, "POST /gone HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n");
+        assert_int_equal(send(p.fd, body, sizeof body, MSG_NOSIGNAL), sizeof body);
+    }
+    shutdown(p.fd, SHUT_WR);
+    wait_end(e, &p);
+    assert_int_equal(e->heads, 5);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -564,6 +613,8 @@ int main(void)
         cmocka_unit_test(descriptors_short),
         cmocka_unit_test_setup_teardown(draining, setup, teardown),
         cmocka_unit_test_setup_teardown(parameters, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_turn_serves_some_and_forgets_none, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_stands_behind_a_full_read_is_found, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
