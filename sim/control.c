@@ -5,18 +5,6 @@
 #define MS_DEFAULT 5000
 #define MS_MAX 3600000
 
-static void key_text(jw_t *w, const char *key, const char *v)
-{
-    jw_key(w, key);
-    jw_cstr(w, v);
-}
-
-static void key_i64(jw_t *w, const char *key, int64_t v)
-{
-    jw_key(w, key);
-    jw_i64(w, v);
-}
-
 static void key_dec(jw_t *w, const char *key, int64_t v, unsigned dec)
 {
     char text[DEC_SIM_MAX];
@@ -187,11 +175,6 @@ static void book(sim_t *s, conn_t *c, span_t path)
 }
 
 /* ---- POST ---- */
-
-typedef struct {
-    sim_t *s;
-    conn_t *c;
-} call_t;
 
 static int venue_of(span_t name)
 {

@@ -31,6 +31,18 @@ void iso_us(int64_t unix_ns, char out[40])
     out[n + 1] = 0;
 }
 
+void key_text(jw_t *w, const char *key, const char *v)
+{
+    jw_key(w, key);
+    jw_cstr(w, v);
+}
+
+void key_i64(jw_t *w, const char *key, int64_t v)
+{
+    jw_key(w, key);
+    jw_i64(w, v);
+}
+
 bool with_json(sim_t *s, span_t text, void (*fn)(void *ctx, const json_t *v), void *ctx)
 {
     arena_t *a = arena_new(s->arenas, 4u << 20);

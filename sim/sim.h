@@ -93,6 +93,15 @@ void out_text(sim_t *s, conn_t *c, span_t text,
 void out_rpc(sim_t *s, conn_t *c, span_t body);
 void iso_ns(int64_t unix_ns, char out[40]); /* "2026-08-09T21:05:48.228568804Z" */
 void iso_us(int64_t unix_ns, char out[40]); /* microseconds with trailing zeros cut */
+/* A member of the open object. */
+void key_text(jw_t *w, const char *key, const char *v);
+void key_i64(jw_t *w, const char *key, int64_t v);
+
+/* What a venue hands to with_json as ctx. */
+typedef struct {
+    sim_t *s;
+    conn_t *c; /* NULL: a request that did not come over a websocket */
+} call_t;
 /* Parses into a fresh arena and hands it to fn; false when the text is not JSON. */
 bool with_json(sim_t *s, span_t text, void (*fn)(void *ctx, const json_t *v), void *ctx);
 /* fn for every websocket of an endpoint, or of every endpoint of the venue when ep is EP_N. */

@@ -31,10 +31,8 @@ static void begin(sim_t *s, conn_t *c, const char *channel, jw_t *w)
     buf_reset(&s->msg);
     jw_init(w, &s->msg);
     jw_obj(w);
-    jw_key(w, "channel");
-    jw_cstr(w, channel);
-    jw_key(w, "timestamp");
-    jw_cstr(w, ts);
+    key_text(w, "channel", channel);
+    key_text(w, "timestamp", ts);
     jw_key(w, "sequence_num");
     jw_u64(w, cb->seq++);
     jw_key(w, "events");
@@ -149,8 +147,7 @@ static void heartbeat(sim_t *s, conn_t *c)
     cl->beat_ms = s->now_ms;
     begin(s, c, "heartbeats", &w);
     member_text(&w, "current_time", text);
-    jw_key(&w, "heartbeat_counter");
-    jw_i64(&w, up / 1000);
+    key_i64(&w, "heartbeat_counter", up / 1000);
     finish(s, c, &w, OUT_REPLY);
 }
 
@@ -244,11 +241,6 @@ static void apply(sim_t *s, conn_t *c, int ch, int set, bool on)
     }
     subscriptions(s, c);
 }
-
-typedef struct {
-    sim_t *s;
-    conn_t *c;
-} call_t;
 
 static void request(void *ctx, const json_t *v)
 {

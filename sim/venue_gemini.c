@@ -45,12 +45,6 @@ static void key_u64(jw_t *w, const char *key, uint64_t v)
     jw_u64(w, v);
 }
 
-static void key_text(jw_t *w, const char *key, const char *v)
-{
-    jw_key(w, key);
-    jw_cstr(w, v);
-}
-
 static void depth_head(sim_t *s, jw_t *w, const mbook_t *b, uint64_t first, uint64_t last)
 {
     buf_reset(&s->msg);
@@ -158,8 +152,7 @@ static void reply_head(sim_t *s, jw_t *w, const json_t *id, int status)
         jw_raw(w, json_raw(id));
     else
         jw_null(w);
-    jw_key(w, "status");
-    jw_i64(w, status);
+    key_i64(w, "status", status);
 }
 
 static void reply_end(sim_t *s, conn_t *c, jw_t *w)
@@ -184,8 +177,7 @@ static void refuse(sim_t *s, conn_t *c, const json_t *id, int code, const char *
     reply_head(s, &w, id, 400);
     jw_key(&w, "error");
     jw_obj(&w);
-    jw_key(&w, "code");
-    jw_i64(&w, code);
+    key_i64(&w, "code", code);
     jw_key(&w, "msg");
     jw_str(&w, buf_span(&s->body));
     jw_end(&w);
@@ -237,8 +229,7 @@ static void server_time(sim_t *s, conn_t *c, const json_t *id)
     reply_head(s, &w, id, 200);
     jw_key(&w, "result");
     jw_obj(&w);
-    jw_key(&w, "serverTime");
-    jw_i64(&w, s->wall_ns / NS_PER_MS);
+    key_i64(&w, "serverTime", s->wall_ns / NS_PER_MS);
     jw_end(&w);
     reply_end(s, c, &w);
 }
@@ -262,11 +253,6 @@ static void list(sim_t *s, conn_t *c, const json_t *id)
     jw_end(&w);
     reply_end(s, c, &w);
 }
-
-typedef struct {
-    sim_t *s;
-    conn_t *c;
-} call_t;
 
 static void request(void *ctx, const json_t *v)
 {

@@ -22,18 +22,6 @@ static void put_dec(jw_t *w, int64_t v, unsigned dec)
     jw_cstr(w, text);
 }
 
-static void key_text(jw_t *w, const char *key, const char *v)
-{
-    jw_key(w, key);
-    jw_cstr(w, v);
-}
-
-static void key_i64(jw_t *w, const char *key, int64_t v)
-{
-    jw_key(w, key);
-    jw_i64(w, v);
-}
-
 static void change(jw_t *w, const mspec_t *spec, mside_t side, const mlevel_t *l)
 {
     jw_arr(w);
@@ -135,11 +123,6 @@ static int symbol_of(span_t name)
     }
     return -1;
 }
-
-typedef struct {
-    sim_t *s;
-    conn_t *c;
-} call_t;
 
 static void request(void *ctx, const json_t *v)
 {

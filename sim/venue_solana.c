@@ -39,8 +39,7 @@ typedef struct {
 static void envelope(rpc_t *r)
 {
     jw_obj(r->w);
-    jw_key(r->w, "jsonrpc");
-    jw_cstr(r->w, "2.0");
+    key_text(r->w, "jsonrpc", "2.0");
 }
 
 static void put_id(rpc_t *r)
@@ -57,10 +56,8 @@ static void fail_data(rpc_t *r, int code, const char *message, const char *key, 
     envelope(r);
     jw_key(r->w, "error");
     jw_obj(r->w);
-    jw_key(r->w, "code");
-    jw_i64(r->w, code);
-    jw_key(r->w, "message");
-    jw_cstr(r->w, message);
+    key_i64(r->w, "code", code);
+    key_text(r->w, "message", message);
     if (key) {
         jw_key(r->w, "data");
         jw_obj(r->w);
@@ -102,10 +99,7 @@ static void context(const sim_t *s, jw_t *w, bool version)
     jw_obj(w);
     jw_key(w, "context");
     jw_obj(w);
-    if (version) {
-        jw_key(w, "apiVersion");
-        jw_cstr(w, API_VERSION);
-    }
+    if (version) key_text(w, "apiVersion", API_VERSION);
     jw_key(w, "slot");
     jw_u64(w, s->slot);
     jw_end(w);
@@ -277,8 +271,7 @@ static void get_version(rpc_t *r)
     jw_obj(r->w);
     jw_key(r->w, "feature-set");
     jw_u64(r->w, 2837154401u);
-    jw_key(r->w, "solana-core");
-    jw_cstr(r->w, API_VERSION);
+    key_text(r->w, "solana-core", API_VERSION);
     jw_end(r->w);
     finish(r);
 }
@@ -370,11 +363,6 @@ static void one(sim_t *s, conn_t *ws, jw_t *w, const json_t *v)
     fail(&r, -32601, "Method not found");
 }
 
-typedef struct {
-    sim_t *s;
-    conn_t *ws;
-} call_t;
-
 static void dispatch(void *ctx, const json_t *v)
 {
     call_t *k = ctx;
@@ -383,11 +371,11 @@ static void dispatch(void *ctx, const json_t *v)
     jw_init(&w, &k->s->msg);
     size_t n = json_len(v);
     if (json_type(v) != JSON_ARR || n == 0 || n > BATCH_MAX) {
-        one(k->s, k->ws, &w, v);
+        one(k->s, k->c, &w, v);
         return;
     }
     jw_arr(&w);
-    for (size_t i = 0; i < n; i++) one(k->s, k->ws, &w, json_at(v, i));
+    for (size_t i = 0; i < n; i++) one(k->s, k->c, &w, json_at(v, i));
     jw_end(&w);
 }
 
@@ -431,10 +419,8 @@ static void notify(sim_t *s, conn_t *c, const sub_t *sub)
     buf_reset(&s->msg);
     jw_init(&w, &s->msg);
     jw_obj(&w);
-    jw_key(&w, "jsonrpc");
-    jw_cstr(&w, "2.0");
-    jw_key(&w, "method");
-    jw_cstr(&w, sub->slots ? "slotNotification" : "accountNotification");
+    key_text(&w, "jsonrpc", "2.0");
+    key_text(&w, "method", sub->slots ? "slotNotification" : "accountNotification");
     jw_key(&w, "params");
     jw_obj(&w);
     jw_key(&w, "result");
