@@ -31,7 +31,7 @@ struct link {
     bool job;               /* a slice waits in loop_later */
     bool in_frame;          /* on_frame was called for the head of the queue */
     unsigned tries;
-    int64_t since_ns, since_us, bytes_ns, ping_ns;
+    int64_t since_ns, bytes_ns, ping_ns;
     int64_t turn_ns, spent_ns; /* work done in this turn already */
     wsc_msg_t *q;
     size_t q_head, q_n, q_bytes;
@@ -63,12 +63,10 @@ link_t *link_new(loop_t *l, wsc_t *w, feed_stats_t *stats, const link_conf_t *c,
     XASSERT(k->url != NULL && k->q != NULL);
     k->h = h;
     k->timer = ltimer_new(l, on_timer, k);
-    k->since_us = wall_us();
     return k;
 }
 
 link_state_t link_state(const link_t *k) { return k->state; }
-int64_t link_since_us(const link_t *k) { return k->since_us; }
 bool link_idle(const link_t *k) { return k->q_n == 0; }
 
 static void drop_queue(link_t *k)
@@ -96,9 +94,8 @@ static void enter(link_t *k, link_state_t to, xerr_t why)
     int64_t ms = to == LINK_CONNECTING ? CONNECT_MS : to == LINK_BACKOFF ? backoff_ms(k) : TICK_MS;
     k->state = to;
     k->since_ns = mono_ns();
-    k->since_us = wall_us();
     k->stats->h.state = link_state_name(to);
-    k->stats->h.since_us = k->since_us;
+    k->stats->h.since_us = wall_us();
     gauge_set(k->stats->up, to == LINK_LIVE);
     if (to == LINK_DOWN) ltimer_stop(k->timer);
     else ltimer_arm(k->timer, ms);

@@ -58,7 +58,6 @@ xerr_t link_send(link_t *k, span_t text);
 void link_stop(link_t *k);                 /* DOWN for good, closed in good manners */
 void link_free(link_t *k);                 /* only when the loop turns no more, or a turn after link_stop */
 link_state_t link_state(const link_t *k);
-int64_t link_since_us(const link_t *k);
 bool link_idle(const link_t *k);           /* nothing waits to be worked on */
 
 #endif

@@ -42,19 +42,11 @@ stats_t *stats_new(metrics_t *m)
 
 void stats_free(stats_t *s) { free(s); }
 
-static row_t *row_of(const stats_t *s, const route_t *route)
-{
-    size_t n;
-    size_t i = route ? (size_t)(route - routes_all(&n)) : s->n;
-    return (row_t *)(uintptr_t)&s->row[i];
-}
-
 void stats_add(stats_t *s, const route_t *route, int status, int64_t ns)
 {
-    row_t *row = row_of(s, route);
+    size_t n;
+    row_t *row = &s->row[route ? (size_t)(route - routes_all(&n)) : s->n];
     int class = status / 100 - 1;
     if (class >= 0 && class < CLASSES) ctr_inc(row->by_class[class]);
     hist_add(row->seconds, (double)ns * 1e-9);
 }
-
-hist_t *stats_hist(const stats_t *s, const route_t *route) { return row_of(s, route)->seconds; }

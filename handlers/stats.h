@@ -7,6 +7,5 @@
 stats_t *stats_new(metrics_t *m);
 void stats_free(stats_t *s);
 void stats_add(stats_t *s, const route_t *route, int status, int64_t ns); /* route NULL: unmatched */
-hist_t *stats_hist(const stats_t *s, const route_t *route);
 
 #endif

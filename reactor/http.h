@@ -59,18 +59,14 @@ span_t req_body(const req_t *r);
 bool req_header(const req_t *r, const char *name, span_t *out);
 /* Percent-decoded value of a query parameter in the request's arena. XE_NOT_FOUND absent, XE_BAD_INPUT bad escape or twice. */
 xerr_t req_param(req_t *r, const char *name, span_t *out);
-bool req_has_body(const req_t *r);
 const char *req_id(const req_t *r);          /* X-Request-ID when it was 1..64 of [A-Za-z0-9._-], else a fresh UUID */
 const char *req_client_addr(const req_t *r); /* numeric text, trusted proxies resolved */
-const char *req_peer_addr(const req_t *r);   /* numeric text of the TCP peer */
-int64_t req_start_ns(const req_t *r);
 arena_t *req_arena(req_t *r);
 void *req_alloc(req_t *r,
                 size_t n);      /* never NULL: past the ceiling a scratch chunk is given and the answer becomes 503 */
 void *req_user(const req_t *r); /* one slot for handlers (e.g. principal and route) */
 void req_set_user(req_t *r, void *p);
 void req_limit_body(req_t *r, size_t max); /* in on_head only */
-int64_t req_deadline_ns(const req_t *r);
 /* Answers by itself (504 TIMEOUT for GET/HEAD, else 503 STORAGE_UNAVAILABLE) when nothing was answered by then. Called once, by routes. */
 void req_set_deadline(req_t *r, int64_t ms);
 

@@ -29,11 +29,6 @@ static inline char lower(char c)
     return (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
 }
 
-bool http_is_token_char(unsigned char c)
-{
-    return (class_of[c] & TOK) != 0;
-}
-
 bool http_ieq(span_t a, const char *b)
 {
     for (size_t i = 0; i < a.n; i++) {

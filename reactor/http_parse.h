@@ -81,7 +81,6 @@ bool http_parse_length(span_t v, uint64_t *out);
 bool http_host_ok(span_t v);
 /* Does a comma-separated list hold this lower-case token? */
 bool http_list_has(span_t v, const char *token);
-bool http_ieq(span_t a, const char *lower); /* equal but for case; b is lower-case */
-bool http_is_token_char(unsigned char c);
+bool http_ieq(span_t a, const char *lower); /* equal but for case; lower is lower-case */
 
 #endif

@@ -183,11 +183,6 @@ const char *req_id(const req_t *r)
     return r->id;
 }
 
-const char *req_peer_addr(const req_t *r)
-{
-    return r->peer;
-}
-
 /* The list of a field that may come several times, last entry first. False: no more. */
 static bool forwarded_before(const req_t *r, size_t *field, size_t *end, span_t *out)
 {
@@ -252,10 +247,6 @@ span_t req_body(const req_t *r)
 {
     return (span_t){r->body ? r->body : "", r->body_n};
 }
-int64_t req_start_ns(const req_t *r)
-{
-    return r->start_ns;
-}
 void *req_user(const req_t *r)
 {
     return r->user;
@@ -267,15 +258,6 @@ void req_set_user(req_t *r, void *p)
 bool req_answered(const req_t *r)
 {
     return r->answered;
-}
-int64_t req_deadline_ns(const req_t *r)
-{
-    return r->deadline.due;
-}
-
-bool req_has_body(const req_t *r)
-{
-    return r->head.length > 0 && r->head.method != M_GET && r->head.method != M_HEAD;
 }
 
 span_t req_field(const req_t *r, http_known_t k)

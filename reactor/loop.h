@@ -53,7 +53,7 @@ watch_t *watch_new(loop_t *l, int fd, void (*fn)(void *ctx, int ready), void *ct
 void watch_set(watch_t *w, int want); /* 0: pause */
 void watch_free(watch_t *w);          /* safe inside its own callback (freed at the end of the turn) */
 
-/* SIGTERM/SIGINT/SIGHUP as loop events. fn gets the signal number through ctx-independent argument. */
+/* SIGTERM/SIGINT/SIGHUP as loop events: fn runs on the loop, outside the signal handler. */
 void loop_on_signal(loop_t *l, int signo, void (*fn)(void *ctx, int signo), void *ctx);
 
 #endif
