@@ -174,7 +174,7 @@ SECONDS ?=
 comma := ,
 SUITES := $(or $(subst $(comma), ,$(SUITE)),unit wire replay chaos browser)
 NODE_STAMP := tests/node_modules/.stamp
-NODE := PATH="$(CURDIR)/build/node/bin:$$PATH" node
+NODE := PATH="$(CURDIR)/build/node/bin:$$PATH:/usr/sbin" node
 
 # npm's own network hiccups are retried; the lock file decides what is installed.
 $(NODE_STAMP): tests/package.json tests/package-lock.json

@@ -16,6 +16,7 @@ check=0
 node_dir=$here/../build/node
 missing=()  # packages to install
 why=()      # what was looked for, in words
+along=()    # nothing waits for these; they come when others are installed anyway
 
 need() { # package, words
     missing+=("$1")
@@ -65,6 +66,7 @@ group_run() {
     need_cmd redis-server redis-server
     need_cmd openssl openssl
     need_cmd setpriv util-linux
+    have_cmd curl || along+=(curl) # for trying the routes by hand
     have_file /etc/ssl/certs/ca-certificates.crt || need ca-certificates "certificate authorities"
 }
 
@@ -82,6 +84,7 @@ group_test() {
     group_build
     group_run
     have_file /usr/include/cmocka.h /usr/local/include/cmocka.h || need libcmocka-dev cmocka.h
+    have_cmd nginx || have_file /usr/sbin/nginx || along+=(nginx) # its suite is skipped without
     group_node
 }
 
@@ -202,7 +205,7 @@ install_missing() {
         *) want+=("$p") ;;
         esac
     done
-    [ ${#want[@]} = 0 ] || have_cmd curl || want+=(curl) # for trying the routes by hand; nothing waits for it
+    [ ${#want[@]} = 0 ] || want+=("${along[@]}")
     [ ${#want[@]} = 0 ] || apt install --no-install-recommends "${want[@]}" || {
         say "deps: installing failed: ${want[*]}"
         return 1
@@ -216,6 +219,7 @@ collect() {
     local g
     missing=()
     why=()
+    along=()
     for g in "${groups[@]}"; do
         "group_$g"
     done
