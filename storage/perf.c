@@ -101,6 +101,15 @@ static span_t key_of(span_t wallet, range_t r, char out[CACHE_KEY_MAX])
     return span_make(out, (size_t)n);
 }
 
+/* While no reader is up nobody can say that the rows are still the same: whatever is answered then is called stale. */
+static perf_hit_t hit_of(store_t *s, span_t json, int64_t age_ms)
+{
+    bool away = !pool_up(s->pool);
+    if (away)
+        ctr_inc(s->m.perf_stale);
+    return (perf_hit_t){json, away, age_ms > 0 ? age_ms : 0};
+}
+
 static bool recall(store_t *s, span_t key, perf_hit_t *hit, int64_t *fresh_ms)
 {
     size_t n;
@@ -275,7 +284,7 @@ static bool take_redis(load_t *ld, span_t value)
     if (!fresh)
         return false;
     ctr_inc(s->m.perf_redis);
-    hit = (perf_hit_t){json, false, age};
+    hit = hit_of(s, json, age);
     land(ld, XE_OK, &hit);
     return true;
 }
@@ -346,10 +355,12 @@ bool perf_peek(store_t *s, span_t wallet, range_t r, perf_hit_t *out)
     int64_t fresh;
     if (!recall(s, key_of(wallet, r, key), out, &fresh) || fresh <= 0)
         return false;
+    *out = hit_of(s, out->json, out->age_ms);
     /* In its last third an answer in use is loaded again ahead of time: nobody waits for it. */
     if (fresh * 3 < s->cfg->cache_perf_ttl_ms && s->perf_enc && !s->closing)
         load(s, wallet, r, s->perf_enc, NULL, NULL);
-    ctr_inc(s->m.perf_mem);
+    if (!out->stale)
+        ctr_inc(s->m.perf_mem);
     return true;
 }
 

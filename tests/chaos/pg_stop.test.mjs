@@ -6,7 +6,7 @@ import { get, isError, ok, post } from '../lib/http.mjs'
 import { now, sleep, startStack, until } from '../lib/stack.mjs'
 import { Sub } from '../lib/ws.mjs'
 
-const s = await startStack({ feeds: 'sim', env: { XORJ_LIMITS_ENABLED: 'false', XORJ_CACHE_PERF_TTL_MS: '500' } })
+const s = await startStack({ feeds: 'sim', env: { XORJ_LIMITS_ENABLED: 'false' } })
 const [w, cold] = await s.wallets(2)
 const viewer = await s.role('viewer')
 const perf = () => get(s, '/api/user/performance', { token: w.token })
