@@ -1,5 +1,6 @@
 /* Coinbase Advanced Trade, public socket: level2 and heartbeats. sequence_num counts all messages of a connection
  * together, so it is checked before a message is routed; a gap means that any book may be wrong. */
+#include "base/rfc3339.h"
 #include "connectors/venue.h"
 #include "reactor/json.h"
 
@@ -165,7 +166,7 @@ static bool take_time(vp_t *p)
     span_t text;
     int64_t us;
     if (!scan_str(&p->s, &text)) return false;
-    if (vp_rfc3339_us(text, &us)) {
+    if (!rfc3339_parse(text, &us)) {
         p->source_us = us;
         vp_venue_clock(p, us);
     }

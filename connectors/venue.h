@@ -140,6 +140,5 @@ void vp_want_reconnect(vp_t *p, xerr_t why);
 void vp_note(vp_t *p, span_t text);
 void vp_venue_clock(vp_t *p, int64_t unix_us);
 bool vp_once(vp_t *p, uint32_t *seen, uint32_t bit); /* false (garbled) the second time */
-bool vp_rfc3339_us(span_t text, int64_t *out);       /* "2026-08-09T21:05:48.228568804Z", 0 to 9 decimals */
 
 #endif

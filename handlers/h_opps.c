@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/codec.h"
+#include "base/rfc3339.h"
 #include "handlers/market.h"
 #include "handlers/oppjson.h"
 #include "handlers/text.h"
@@ -59,7 +60,7 @@ static const char *parse_page(req_t *r, opp_query_t *q, const char **what)
     }
     if (arg_of(r, "since", &v)) {
         *what = "an RFC 3339 time is expected, for example 2026-11-20T13:00:00Z";
-        if (text_time(v, &q->since_us)) return "since";
+        if (rfc3339_parse(v, &q->since_us)) return "since";
     }
     return NULL;
 }

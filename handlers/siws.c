@@ -2,6 +2,7 @@
 
 #include "base/codec.h"
 #include "base/crypto.h"
+#include "base/rfc3339.h"
 #include "handlers/text.h"
 
 enum { TIME_LEN = 6, RANDOM_LEN = 10, MAC_LEN = 16, NONCE_BYTES = TIME_LEN + RANDOM_LEN + MAC_LEN };
@@ -98,9 +99,9 @@ static bool fields_ok(const siws_t *m)
     if (m->nonce.p && (m->nonce.n < 8 || !text_is_word(m->nonce, 256, ""))) return false;
     if (m->uri.p && (!m->uri.n || !memchr(m->uri.p, ':', m->uri.n) || !visible(m->uri, false))) return false;
     if (m->request_id.p && !visible(m->request_id, false)) return false;
-    if (m->issued.p && text_time(m->issued, &us)) return false;
-    if (m->expires.p && text_time(m->expires, &us)) return false;
-    return !m->not_before.p || text_time(m->not_before, &us) == XE_OK;
+    if (m->issued.p && rfc3339_parse(m->issued, &us)) return false;
+    if (m->expires.p && rfc3339_parse(m->expires, &us)) return false;
+    return !m->not_before.p || rfc3339_parse(m->not_before, &us) == XE_OK;
 }
 
 static xerr_t parse_resources(cursor_t *c, siws_t *m)
@@ -191,11 +192,11 @@ static void nonce_mac(const siws_issuer_t *s, span_t wallet, const uint8_t head[
 /* The one text for (wallet, grant). */
 static void build_for(const siws_issuer_t *s, span_t wallet, const siws_grant_t *g, buf_t *text)
 {
-    char issued[TEXT_TIME_MS_LEN + 1], expires[TEXT_TIME_MS_LEN + 1];
+    char issued[RFC3339_MS_LEN + 1], expires[RFC3339_MS_LEN + 1];
     siws_t m = {.domain = span_of(s->domain), .address = wallet, .statement = SPAN_LIT(STATEMENT), .uri = span_of(s->uri),
                 .version = SPAN_LIT("1"), .chain = span_of(s->chain), .nonce = span_of(g->nonce)};
-    text_time_ms(g->issued_ms, issued);
-    text_time_ms(g->expires_ms, expires);
+    rfc3339_ms(g->issued_ms, issued);
+    rfc3339_ms(g->expires_ms, expires);
     m.issued = span_of(issued);
     m.expires = span_of(expires);
     siws_build(&m, text);

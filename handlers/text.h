@@ -1,4 +1,4 @@
-/* Text forms that requests and answers share: RFC 3339 times, hundredths of a basis point, plain decimals. Pure. */
+/* Text forms that requests and answers share: hundredths of a basis point, plain decimals, words. Pure. */
 #ifndef XORJ_HANDLERS_TEXT_H
 #define XORJ_HANDLERS_TEXT_H
 
@@ -8,13 +8,6 @@
 #include "base/err.h"
 #include "base/span.h"
 
-#define TEXT_TIME_MS_LEN 24
-
-/* RFC 3339 date-time, upper-case T and Z, or a numeric offset; 1 to 9 fraction digits, those past the microsecond are
- * cut. Years 1970 to 9999, no leap second. XE_BAD_INPUT otherwise. */
-xerr_t text_time(span_t text, int64_t *unix_us);
-/* "2026-11-20T13:00:00.000Z" and a NUL. */
-void text_time_ms(int64_t unix_ms, char out[TEXT_TIME_MS_LEN + 1]);
 /* A JSON number as an exact count of hundredths: "12.5" gives 1250. At most two decimals that are not zero (an exponent
  * is applied exactly first). XE_BAD_INPUT: not a number; XE_RANGE: more decimals or beyond 32 bits. */
 xerr_t text_x100(span_t text, int32_t *out);

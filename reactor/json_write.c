@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/codec.h"
+#include "base/rfc3339.h"
 #include "reactor/json.h"
 
 #define DEPTH_MAX 63
@@ -178,37 +179,12 @@ void jw_raw(jw_t *w, span_t json)
     buf_add(w->b, json.p, json.n);
 }
 
-static void put_padded(char *to, size_t width, int64_t v)
-{
-    for (; width; v /= 10) to[--width] = (char)('0' + v % 10);
-}
-
-/* Days since 1970 to a date: years begin in March, so that the leap day comes last. */
-static void civil(int64_t days, int64_t *y, int64_t *m, int64_t *d)
-{
-    days += 719468;
-    int64_t era = days / 146097, doe = days % 146097;
-    int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
-    int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100), mp = (5 * doy + 2) / 153;
-    *d = doy - (153 * mp + 2) / 5 + 1;
-    *m = mp < 10 ? mp + 3 : mp - 9;
-    *y = yoe + era * 400 + (*m <= 2);
-}
-
 void jw_time_us(jw_t *w, int64_t unix_us)
 {
-    static const int64_t last = INT64_C(253402300799999999); /* the end of year 9999 */
-    char text[] = "\"0000-00-00T00:00:00.000000Z\"";
-    int64_t us = unix_us < 0 ? 0 : unix_us > last ? last : unix_us, y, m, d, s = us / 1000000;
+    char text[RFC3339_US_LEN + 1];
+    rfc3339_us(unix_us, text);
     value(w);
-    civil(s / 86400, &y, &m, &d);
-    s %= 86400;
-    put_padded(text + 1, 4, y);
-    put_padded(text + 6, 2, m);
-    put_padded(text + 9, 2, d);
-    put_padded(text + 12, 2, s / 3600);
-    put_padded(text + 15, 2, s / 60 % 60);
-    put_padded(text + 18, 2, s % 60);
-    put_padded(text + 21, 6, us % 1000000);
-    buf_add(w->b, text, sizeof text - 1);
+    buf_add(w->b, "\"", 1);
+    buf_add(w->b, text, RFC3339_US_LEN);
+    buf_add(w->b, "\"", 1);
 }

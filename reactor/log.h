@@ -1,5 +1,5 @@
 /* Structured log: one line per event, `time level area subject message key=value`, to stderr, never blocking the loop
- * (a full pipe drops lines and counts them). The sink is one of the two named globals. Values written with %s that come
+ * (a full pipe drops lines and counts them). The sink is the one global of reactor/. Values written with %s that come
  * from outside must go through log_esc. No token, signature, key or secret is ever an argument. */
 #ifndef XORJ_REACTOR_LOG_H
 #define XORJ_REACTOR_LOG_H

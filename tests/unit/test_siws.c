@@ -12,8 +12,8 @@
 
 #include "base/codec.h"
 #include "base/crypto.h"
+#include "base/rfc3339.h"
 #include "handlers/siws.h"
-#include "handlers/text.h"
 #include "reactor/json.h"
 
 #define WALLET "7ntTRDx2CwHgjdk2Xmg2iqYYxeNRnbfbrYFQfBNmBXnc"
@@ -200,12 +200,12 @@ static bool accept(const json_t *v, span_t text)
     if (siws_parse(text, &m) || !m.uri.n || !m.version.n || !m.nonce.n || !m.issued.n) return false;
     if (!span_eq(m.domain, str(srv, "domain")) || !span_eq(m.address, str(srv, "address")) || !span_eq(m.nonce, str(srv, "nonce"))) return false;
     if (!span_eq(bare_chain(m.chain), bare_chain(str(srv, "chain_id")))) return false;
-    assert_int_equal(text_time(str(srv, "now"), &at), XE_OK);
+    assert_int_equal(rfc3339_parse(str(srv, "now"), &at), XE_OK);
     assert_int_equal(json_i64(json_get(srv, "max_age_s"), &max_age), XE_OK);
     assert_int_equal(json_i64(json_get(srv, "clock_skew_s"), &skew), XE_OK);
-    if (text_time(m.issued, &issued) || issued > at + skew * 1000000 || issued < at - max_age * 1000000) return false;
-    if (m.expires.n && (text_time(m.expires, &edge) || edge <= at)) return false;
-    if (m.not_before.n && (text_time(m.not_before, &edge) || edge > at + skew * 1000000)) return false;
+    if (rfc3339_parse(m.issued, &issued) || issued > at + skew * 1000000 || issued < at - max_age * 1000000) return false;
+    if (m.expires.n && (rfc3339_parse(m.expires, &edge) || edge <= at)) return false;
+    if (m.not_before.n && (rfc3339_parse(m.not_before, &edge) || edge > at + skew * 1000000)) return false;
     if (b58_key(m.address, key) || !span_eq(m.address, str(v, "account"))) return false;
     if (b64_decode(str(v, "signature_b64"), sig, sizeof sig, &n) || n != 64) return false;
     return ed25519_verify(key, text.p, text.n, sig) == XE_OK;

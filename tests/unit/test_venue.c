@@ -224,15 +224,6 @@ static void gemini_v2_rules(void **state)
     desk_end(&d);
 }
 
-static void times(void **state)
-{
-    int64_t us;
-    assert_true(vp_rfc3339_us(SPAN_LIT("1970-01-01T00:00:00Z"), &us) && us == 0);
-    assert_true(vp_rfc3339_us(SPAN_LIT("2024-02-29T12:30:15.123456789Z"), &us) && us == 1709209815123456);
-    assert_false(vp_rfc3339_us(SPAN_LIT("2024-02-29T12:30:15"), &us) || vp_rfc3339_us(SPAN_LIT("2024-13-29T12:30:15Z"), &us));
-    assert_false(vp_rfc3339_us(SPAN_LIT("2024-02-29T12:30:15.Z"), &us) || vp_rfc3339_us(SPAN_LIT("2024-02-29 12:30:15.1Z"), &us));
-}
-
 /* ---- seeded streams and what mutation does to them ---- */
 
 #define FRAMES 48
@@ -472,7 +463,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(coinbase_rules), cmocka_unit_test(coinbase_refusals), cmocka_unit_test(broken_frames_show_nothing),
         cmocka_unit_test(gemini_rules),   cmocka_unit_test(gemini_texts),      cmocka_unit_test(gemini_v2_rules),
-        cmocka_unit_test(times),          cmocka_unit_test(mutations),         cmocka_unit_test(speed),
+        cmocka_unit_test(mutations),      cmocka_unit_test(speed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
