@@ -41,7 +41,7 @@ static void put_state(jw_t *w, market_count_t n, const bot_t *b)
     jw_arr(w);
     if (strcmp(word, "paused") == 0) jw_cstr(w, "STALE_DATA");
     jw_end(w);
-    /* health_score: share of configured markets that may be traded on now, 0 to 100 (BOT-15). */
+    /* health_score: share of configured markets that may be traded on now, 0 to 100. */
     if (n.all) put_i64(w, "health_score", (100 * n.usable + n.all / 2) / n.all);
     else put_null(w, "health_score");
 }

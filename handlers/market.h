@@ -6,7 +6,7 @@
 
 typedef struct { unsigned usable, all; } market_count_t;
 market_count_t market_count(const api_t *a);
-/* Word for a bot's state: stopped, active, or paused: switched on while no market is usable (BOT-6). A process without
+/* Word for a bot's state: stopped, active, or paused: switched on while no market is usable. A process without
  * feeds cannot judge that and says active. */
 const char *bot_status_word(market_count_t n, bool enabled);
 inst_t market_find(const api_t *a, span_t venue, span_t market); /* -1: no such instrument */

@@ -58,13 +58,13 @@
     X(ws, per_principal, INT, "5", 1, 100000, F, "open sockets of one principal; beyond: close 4029")                      \
     X(ws, msgs_per_s, INT, "30", 1, 100000, F, "client messages per second; beyond: close 4029")                           \
     X(limits, enabled, BOOL, "true", 0, 0, L, "rate limits; false only for measuring, refused in production")              \
-    X(limits, open_per_min, INT, "600", 1, 10000000, L, "RL-OPEN per address")                                             \
-    X(limits, status_per_min, INT, "200", 1, 10000000, L, "RL-STATUS per principal or address")                            \
-    X(limits, opp_per_min, INT, "100", 1, 10000000, L, "RL-OPP per principal")                                             \
-    X(limits, auth_per_15min, INT, "100", 1, 10000000, L, "RL-AUTH per address")                                           \
-    X(limits, user_per_min, INT, "600", 1, 10000000, L, "RL-USER per principal")                                           \
-    X(limits, user_burst, INT, "60", 1, 10000000, L, "RL-USER requests in one second")                                     \
-    X(limits, ws_per_min, INT, "30", 1, 10000000, L, "RL-WS connects per principal")                                       \
+    X(limits, open_per_min, INT, "600", 1, 10000000, L, "class open, per address")                                         \
+    X(limits, status_per_min, INT, "200", 1, 10000000, L, "class status, per principal or address")                        \
+    X(limits, opp_per_min, INT, "100", 1, 10000000, L, "class opportunities, per principal")                               \
+    X(limits, auth_per_15min, INT, "100", 1, 10000000, L, "class auth, per address")                                       \
+    X(limits, user_per_min, INT, "600", 1, 10000000, L, "class user, per principal")                                       \
+    X(limits, user_burst, INT, "60", 1, 10000000, L, "class user, requests in one second")                                 \
+    X(limits, ws_per_min, INT, "30", 1, 10000000, L, "class ws, connects per principal")                                   \
     X(limits, keys_max, INT, "65536", 64, 4194304, F, "limiter entries kept; the least recently used goes first")          \
     X(database, host, STR, "127.0.0.1", 1, 200, F, "address, name (looked up once at start) or directory of the unix socket")              \
     X(database, port, INT, "5432", 1, 65535, F, "port")                                                                    \
