@@ -119,6 +119,17 @@ static void poll_soon(orca_t *o)
 
 /* ---- subscriptions ---- */
 
+/* What every request for an account asks for. */
+static void put_options(jw_t *w)
+{
+    jw_obj(w);
+    jw_key(w, "encoding");
+    jw_cstr(w, "base64");
+    jw_key(w, "commitment");
+    jw_cstr(w, "confirmed");
+    jw_end(w);
+}
+
 static void send_json(orca_t *o, const char *method, uint64_t id, const char *address, uint64_t sub)
 {
     buf_t b;
@@ -138,12 +149,7 @@ static void send_json(orca_t *o, const char *method, uint64_t id, const char *ad
         jw_u64(&w, sub);
     } else {
         jw_cstr(&w, address);
-        jw_obj(&w);
-        jw_key(&w, "encoding");
-        jw_cstr(&w, "base64");
-        jw_key(&w, "commitment");
-        jw_cstr(&w, "confirmed");
-        jw_end(&w);
+        put_options(&w);
     }
     jw_end(&w);
     jw_end(&w);
@@ -444,12 +450,7 @@ static void on_poll(void *ctx)
         o->asked[o->asked_n++].serial = o->accts[i].serial;
     }
     jw_end(&w);
-    jw_obj(&w);
-    jw_key(&w, "encoding");
-    jw_cstr(&w, "base64");
-    jw_key(&w, "commitment");
-    jw_cstr(&w, "confirmed");
-    jw_end(&w);
+    put_options(&w);
     jw_end(&w);
     o->in_flight = true;
     o->asked_ns = mono_ns();
