@@ -105,7 +105,12 @@ static bool if_match(req_t *r, int64_t *version)
 {
     span_t v;
     *version = -1;
-    if (!req_header(r, "if-match", &v) || span_is(v, "*")) return true;
+    unsigned lines = req_header_count(r, "if-match");
+    if (lines > 1) {
+        h_bad(r, "If-Match", "may come only once");
+        return false;
+    }
+    if (!lines || !req_header(r, "if-match", &v) || span_is(v, "*")) return true;
     bool weak = v.n > 2 && v.p[0] == 'W' && v.p[1] == '/';
     if (weak) v = span_make(v.p + 2, v.n - 2);
     if (v.n < 2 || v.n > 64 || v.p[0] != '"' || memchr(v.p + 1, '"', v.n - 1) != v.p + v.n - 1) {

@@ -1,4 +1,4 @@
-/* HTTP figures per route with bounded labels: pattern, method, status class. */
+/* HTTP figures per route with bounded labels: pattern, method, status. */
 #ifndef XORJ_HANDLERS_STATS_H
 #define XORJ_HANDLERS_STATS_H
 

@@ -57,6 +57,7 @@ span_t req_query(const req_t *r); /* after '?', as received; empty when absent *
 span_t req_body(const req_t *r);
 /* Value of a field by lower-case name; false when absent. Repeated fields give the first. */
 bool req_header(const req_t *r, const char *name, span_t *out);
+unsigned req_header_count(const req_t *r, const char *name); /* lines of that lower-case name */
 /* Percent-decoded value of a query parameter in the request's arena. XE_NOT_FOUND absent, XE_BAD_INPUT bad escape or twice. */
 xerr_t req_param(req_t *r, const char *name, span_t *out);
 const char *req_id(const req_t *r);          /* X-Request-ID when it was 1..64 of [A-Za-z0-9._-], else a fresh UUID */

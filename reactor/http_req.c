@@ -279,6 +279,16 @@ bool req_header(const req_t *r, const char *name, span_t *out)
     return false;
 }
 
+unsigned req_header_count(const req_t *r, const char *name)
+{
+    unsigned n = 0;
+    for (size_t i = 0; i < r->head.n_fields; i++) {
+        const http_field_t *f = &r->head.fields[i];
+        n += http_ieq((span_t){r->text + f->name, f->name_n}, name);
+    }
+    return n;
+}
+
 static int hex_of(char c)
 {
     if (c >= '0' && c <= '9') return c - '0';

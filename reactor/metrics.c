@@ -168,7 +168,7 @@ double hist_quantile(const hist_t *h, double q)
     return INFINITY;
 }
 
-/* Shortest text that reads back equal; the format spells the infinities its own way. */
+/* Whole numbers without an exponent, others as the shortest text that reads back equal; the format spells the infinities its own way. */
 static void put_number(buf_t *out, double v)
 {
     char text[40];
@@ -178,6 +178,10 @@ static void put_number(buf_t *out, double v)
     }
     if (isinf(v)) {
         buf_str(out, v > 0 ? "+Inf" : "-Inf");
+        return;
+    }
+    if (v == floor(v) && fabs(v) < 9007199254740992.0) {
+        buf_fmt(out, "%.0f", v);
         return;
     }
     for (int digits = 6; digits <= 17; digits++) {

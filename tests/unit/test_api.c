@@ -409,7 +409,7 @@ static void public_routes(void **state)
     expect_text("\"latency_ms\":0.321");
     expect(get("/metrics"), 200);
     expect_text("rate_limit_entries");
-    expect_text("http_requests_total{route=\"/health\",method=\"GET\",status=\"2xx\"}");
+    expect_text("http_requests_total{route=\"/health\",method=\"GET\",status=\"200\"}");
     expect(ask("GET /metrics HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 203.0.113.9\r\n\r\n"), 403);
     expect(ask("GET /api/database/health HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 203.0.113.9\r\n\r\n"), 401);
     expect(ask("HEAD /health HTTP/1.1\r\nHost: x\r\n\r\n"), 200);

@@ -67,6 +67,24 @@ static void test_quantiles(void **state)
     metrics_free(m);
 }
 
+/* Readers of whole numbers need no exponent. */
+static void test_whole_numbers(void **state)
+{
+    metrics_t *m = metrics_new();
+    buf_t b;
+    buf_init(&b, 4096);
+    ctr_add(metrics_ctr(m, "many_total", NULL, "h"), 2753800);
+    ctr_add(metrics_ctr(m, "most_total", NULL, "h"), 123456789000000);
+    gauge_set(metrics_gauge(m, "part", NULL, "h"), 0.1);
+    metrics_write(m, &b);
+    buf_add(&b, "", 1);
+    assert_non_null(strstr(b.p, "\nmany_total 2753800\n"));
+    assert_non_null(strstr(b.p, "\nmost_total 123456789000000\n"));
+    assert_non_null(strstr(b.p, "\npart 0.1\n"));
+    buf_fini(&b);
+    metrics_free(m);
+}
+
 static size_t drain(int fd, char *to, size_t cap)
 {
     struct pollfd p = {.fd = fd, .events = POLLIN};
@@ -128,6 +146,6 @@ static void test_log_lines(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_text), cmocka_unit_test(test_quantiles),
-                                       cmocka_unit_test(test_log_lines)};
+                                       cmocka_unit_test(test_whole_numbers), cmocka_unit_test(test_log_lines)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -42,6 +42,10 @@ test('unknown query parameters are refused by name, and echoed short', async () 
   assert.ok(long.json.error.message.length < 200)
 })
 
+test('a precondition that came twice is not halved', async () => {
+  isError(await post(s, '/api/bot/enable', { token: w.token, headers: { 'If-Match': ['*', '"777777"'] } }), 400)
+})
+
 test('content types: json with or without utf-8, nothing else', async () => {
   for (const ct of ['application/json', 'application/json; charset=utf-8', 'application/json;charset=UTF-8', 'Application/JSON'])
     ok(await post(s, '/api/bot/enable', { token: w.token, body: '{}', headers: { 'Content-Type': ct } }))
