@@ -201,7 +201,7 @@ chaos: ## fault runs, longer with SECONDS=
 	$(MAKE_ALL) test SUITE=chaos SECONDS='$(or $(SECONDS),120)'
 
 lint: ## include arrows, configuration, clang, clang-tidy, cppcheck, shellcheck
-	@CC=clang deploy/deps.sh --check build || true
+	@deploy/deps.sh --check lint || true
 	@B=$(B) tests/lint/lint.sh $(ONLY)
 
 check: ## lint and test

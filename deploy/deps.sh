@@ -80,17 +80,21 @@ group_node() {
     have_cmd node && node_old node && node_old "$node_dir/bin/node" && need '+node' "node 18.15 or later"
 }
 
+need_cmocka() { have_file /usr/include/cmocka.h /usr/local/include/cmocka.h || need libcmocka-dev cmocka.h; }
+
 group_test() {
     group_build
     group_run
-    have_file /usr/include/cmocka.h /usr/local/include/cmocka.h || need libcmocka-dev cmocka.h
+    need_cmocka
     have_cmd nginx || have_file /usr/sbin/nginx || along+=(nginx) # its suite is skipped without
     group_node
 }
 
 group_lint() {
     group_build
+    need_cmocka
     need_cmd clang clang
+    need_cmd clang-format clang-format
     need_cmd clang-tidy clang-tidy
     need_cmd cppcheck cppcheck
     need_cmd shellcheck shellcheck
