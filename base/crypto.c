@@ -201,6 +201,17 @@ void uuid4(char out[37])
     uuid_text(b, out);
 }
 
+bool uuid_valid(span_t text)
+{
+    if (text.n != 36) return false;
+    for (size_t i = 0; i < text.n; i++) {
+        bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+        char c = text.p[i];
+        if (dash ? c != '-' : !((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'))) return false;
+    }
+    return true;
+}
+
 #define MASK62 ((UINT64_C(1) << 62) - 1)
 
 /* A bijection on 62 bits, so that two counters under one seed never meet. */

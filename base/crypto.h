@@ -30,6 +30,7 @@ bool ed25519_key_refused(const uint8_t key[32]);
 
 void random_bytes(void *out, size_t n);     /* kernel random source; aborts when it fails */
 void uuid4(char out[37]);                   /* lower-case text and a NUL */
+bool uuid_valid(span_t text);               /* 36 characters of that form, of any version */
 /* Deterministic UUIDv7 text (RFC 9562) from a millisecond time and 74 bits taken from (seed, counter). */
 void uuid7_from(int64_t unix_ms, uint64_t seed, uint64_t counter, char out[37]);
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/codec.h"
+#include "base/crypto.h"
 #include "base/rfc3339.h"
 #include "handlers/market.h"
 #include "handlers/oppjson.h"
@@ -141,20 +142,10 @@ static void on_list(void *ctx, xerr_t err, const opp_page_t *page)
     req_drop(r);
 }
 
-static bool is_uuid(span_t s)
-{
-    if (s.n != 36) return false;
-    for (size_t i = 0; i < s.n; i++) {
-        bool dash = i == 8 || i == 13 || i == 18 || i == 23;
-        if (dash ? s.p[i] != '-' : !s.p[i] || !strchr("0123456789abcdef", s.p[i])) return false;
-    }
-    return true;
-}
-
 void h_opps_one(req_t *r)
 {
     span_t id = call_of(r)->arg[0];
-    if (!is_uuid(id)) h_bad(r, "id", "a UUID in lower case is expected");
+    if (!uuid_valid(id)) h_bad(r, "id", "a UUID in lower case is expected");
     else opps_one(api_of(r)->store, id, on_one, req_hold(r));
 }
 

@@ -35,21 +35,10 @@ void jwt_keys_init(jwt_keys_t *k, const cfg_t *cfg)
 
 static int64_t lifetime(const jwt_keys_t *k, role_t role) { return role == ROLE_WALLET ? k->wallet_ttl_s : k->operator_ttl_s; }
 
-static bool is_uuid(span_t s)
-{
-    if (s.n != 36) return false;
-    for (size_t i = 0; i < s.n; i++) {
-        bool dash = i == 8 || i == 13 || i == 18 || i == 23;
-        char c = s.p[i];
-        if (dash ? c != '-' : !((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'))) return false;
-    }
-    return true;
-}
-
 static bool claims_ok(const jwt_keys_t *k, const claims_t *c)
 {
     uint8_t key[32];
-    if (c->role == ROLE_PUBLIC || !is_uuid(span_of(c->jti)) || !text_is_word(span_of(c->user_id), 36, "-_.")) return false;
+    if (c->role == ROLE_PUBLIC || !uuid_valid(span_of(c->jti)) || !text_is_word(span_of(c->user_id), 36, "-_.")) return false;
     if (c->role == ROLE_WALLET ? b58_key(span_of(c->wallet), key) != XE_OK : c->wallet[0] != '\0') return false;
     return c->issued_s > 0 && c->expires_s > c->issued_s && c->expires_s - c->issued_s <= lifetime(k, c->role);
 }

@@ -455,25 +455,13 @@ void opps_list(store_t *s, const opp_query_t *q, page_cb cb, void *ctx)
     pool_query(s->pool, SQL_OPP_COUNT, params, ms, true, on_count, l);
 }
 
-static bool uuid_like(span_t id)
-{
-    if (id.n != 36)
-        return false;
-    for (size_t i = 0; i < 36; i++) {
-        bool dash = i == 8 || i == 13 || i == 18 || i == 23;
-        if (dash ? id.p[i] != '-' : !strchr("0123456789abcdefABCDEF", id.p[i]) || !id.p[i])
-            return false;
-    }
-    return true;
-}
-
 void opps_one(store_t *s, span_t id, page_cb cb, void *ctx)
 {
     char text[37];
     list_t *l = list_new(s, cb, ctx, 1);
     l->one = true;
     l->left = 1;
-    if (s->closing || !uuid_like(id)) {
+    if (s->closing || !uuid_valid(id)) {
         l->err = s->closing ? XE_DOWN : XE_NOT_FOUND;
         soons_post(s->soons, &l->soon, fire_list);
         return;

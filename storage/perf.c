@@ -144,7 +144,7 @@ typedef struct {
     flight_t *g;
     perf_encode_fn enc;
     range_t range;
-    char wallet[49];
+    char wallet[48];
     int64_t started_us;
 } load_t;
 
@@ -309,7 +309,8 @@ static void load(store_t *s, span_t wallet, range_t r, perf_encode_fn enc, perf_
     load_t *ld = calloc(1, sizeof *ld);
     XASSERT(ld);
     *ld = (load_t){.s = s, .g = g, .enc = enc, .range = r};
-    memcpy(ld->wallet, wallet.p, wallet.n < 48 ? wallet.n : 48);
+    XASSERT(wallet.n < sizeof ld->wallet);
+    memcpy(ld->wallet, wallet.p, wallet.n);
     /* cb NULL: refreshing ahead, for which Redis has nothing newer than memory */
     if (!cb || !s->rds || !rds_send(s->rds, 2, (span_t[]){SPAN_LIT("GET"), k}, on_redis, ld))
         from_pg(ld);
@@ -368,7 +369,7 @@ void perf_get(store_t *s, span_t wallet, range_t r, perf_encode_fn enc, perf_cb 
 {
     perf_hit_t hit;
     s->perf_enc = enc;
-    if (wallet.n == 0 || wallet.n > 48 || r >= RANGE_N)
+    if (wallet.n == 0 || wallet.n >= 48 || r >= RANGE_N)
         answer_soon(s, cb, ctx, XE_BAD_INPUT, NULL);
     else if (perf_peek(s, wallet, r, &hit))
         answer_soon(s, cb, ctx, XE_OK, &hit);

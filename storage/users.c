@@ -40,19 +40,6 @@ static void answer_soon(store_t *s, session_cb cb, void *ctx, xerr_t err, const 
     soons_post(s->soons, &a->soon, fire_answer);
 }
 
-static bool is_uuid(span_t t)
-{
-    if (t.n != 36)
-        return false;
-    for (size_t i = 0; i < 36; i++) {
-        bool dash = i == 8 || i == 13 || i == 18 || i == 23;
-        char c = t.p[i];
-        if (dash ? c != '-' : !((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f')))
-            return false;
-    }
-    return true;
-}
-
 /* ---- memory ---- */
 
 static const kept_t *recall(store_t *s, span_t jti, int64_t *age_ms)
@@ -281,7 +268,7 @@ static void load(store_t *s, span_t jti, session_cb cb, void *ctx)
 const session_t *session_peek(store_t *s, span_t jti)
 {
     int64_t age;
-    if (!is_uuid(jti))
+    if (!uuid_valid(jti))
         return NULL;
     const kept_t *k = recall(s, jti, &age);
     if (!k || k->revoked || age >= s->cfg->cache_session_ttl_ms || expired(s, &k->s))
@@ -297,10 +284,10 @@ void session_check(store_t *s, span_t jti, session_cb cb, void *ctx)
 {
     int64_t age;
     const session_t *v = session_peek(s, jti);
-    const kept_t *k = is_uuid(jti) ? recall(s, jti, &age) : NULL;
+    const kept_t *k = uuid_valid(jti) ? recall(s, jti, &age) : NULL;
     if (v)
         answer_soon(s, cb, ctx, XE_OK, v);
-    else if (!is_uuid(jti) || (k && (k->revoked || expired(s, &k->s))))
+    else if (!uuid_valid(jti) || (k && (k->revoked || expired(s, &k->s))))
         answer_soon(s, cb, ctx, XE_AUTH, NULL);
     else
         load(s, jti, cb, ctx);
@@ -398,7 +385,7 @@ static void on_created(void *ctx, xerr_t err, const pg_rows_t *rows)
 void session_create(store_t *s, const session_t *in, const who_t *who, session_cb cb, void *ctx)
 {
     char issued[24], expires[24], req[37];
-    if (s->closing || !is_uuid(span_of(in->jti)) || !in->wallet[0]) {
+    if (s->closing || !uuid_valid(span_of(in->jti)) || !in->wallet[0]) {
         answer_soon(s, cb, ctx, s->closing ? XE_DOWN : XE_BAD_INPUT, NULL);
         return;
     }
@@ -436,7 +423,7 @@ void session_revoke(store_t *s, span_t jti, const who_t *who, void (*cb)(void *c
 {
     char req[37];
     done_t *d = done_new(s, cb, ctx);
-    if (s->closing || !is_uuid(jti)) {
+    if (s->closing || !uuid_valid(jti)) {
         done_soon(d, s->closing ? XE_DOWN : XE_NOT_FOUND);
         return;
     }

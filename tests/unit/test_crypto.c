@@ -274,6 +274,7 @@ static void test_uuid(void **state)
     char seen[64][37];
     for (int i = 0; i < 64; i++) {
         uuid4(seen[i]);
+        assert_true(uuid_valid(span_of(seen[i])));
         assert_int_equal(strlen(seen[i]), 36);
         assert_true(seen[i][14] == '4' && strchr("89ab", seen[i][19]) && seen[i][8] == '-' && seen[i][13] == '-' &&
                     seen[i][18] == '-' && seen[i][23] == '-');
@@ -294,6 +295,10 @@ static void test_uuid(void **state)
     uuid7_from(1000, 1, 4096, a);
     uuid7_from(1000, 1, 0, b);
     assert_string_not_equal(a, b);
+    static const char *const bad[] = {"", "0192f3b4-0000-7000-8000-00000000000", "0192F3B4-0000-7000-8000-000000000000",
+                                      "0192f3b40000-7000-8000-0000000000000", "0192f3b4-0000-7000-8000-00000000000g"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) assert_false(uuid_valid(span_of(bad[i])));
+    assert_false(uuid_valid(SPAN_LIT("0192f3b4-0000-7000-8000-0000000000\0000")));
 }
 
 /* The reference vectors of SipHash-2-4: key 00..0f, input 00..n-1. */
