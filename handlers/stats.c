@@ -52,7 +52,7 @@ stats_t *stats_new(metrics_t *m)
     s->m = m;
     s->n = n;
     memset(s->index, STATUSES - 1, sizeof s->index);
-    for (uint8_t i = 0; i < STATUSES - 1; i++) s->index[statuses[i] - CODE_MIN] = i;
+    for (int i = 0; i < STATUSES - 1; i++) s->index[statuses[i] - CODE_MIN] = (uint8_t)i;
     for (size_t i = 0; i < n; i++) make_row(m, &s->row[i], routes[i].path, method_name(routes[i].method));
     make_row(m, &s->row[n], "unmatched", "any");
     return s;
