@@ -11,6 +11,7 @@ import { answers, get, ok, post, raw } from '../lib/http.mjs'
 import { ROOT, cleanEnd, sleep, startStack, until } from '../lib/stack.mjs'
 import { Sub } from '../lib/ws.mjs'
 
+process.env.PATH += ':/usr/sbin' // where Debian keeps it, and where not every user looks
 const missing = spawnSync('nginx', ['-v']).error ? 'nginx is not installed' : false
 const s = await startStack({ env: { XORJ_LIMITS_ENABLED: 'false' } })
 const front = { port: missing ? 0 : await startNginx() }
