@@ -180,6 +180,24 @@ void hex_encode(const uint8_t *in, size_t n, char *out)
     out[2 * n] = '\0';
 }
 
+xerr_t pct_decode(span_t text, char *out, size_t cap, size_t *out_len)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < text.n; i++) {
+        char c = text.p[i];
+        if (c == '%') {
+            int hi = text.n - i > 2 ? hex_value(text.p[i + 1]) : -1, lo = text.n - i > 2 ? hex_value(text.p[i + 2]) : -1;
+            if (hi < 0 || lo < 0) return XE_BAD_INPUT;
+            c = (char)(hi << 4 | lo);
+            i += 2;
+        }
+        if (n == cap) return XE_RANGE;
+        out[n++] = c;
+    }
+    *out_len = n;
+    return XE_OK;
+}
+
 /* Length of the sequence that starts at p, 0 when it is not valid. The second byte's range is what excludes overlong
  * forms, surrogates and everything above U+10FFFF. */
 static size_t utf8_step(const uint8_t *p, size_t left)

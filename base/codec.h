@@ -1,4 +1,5 @@
-/* Text encodings of bytes: base58 (Bitcoin alphabet, as Solana uses), strict base64 and base64url (RFC 4648), hex.
+/* Text encodings of bytes: base58 (Bitcoin alphabet, as Solana uses), strict base64 and base64url (RFC 4648), hex,
+ * percent escapes, UTF-8.
  *
  * Decoders accept the canonical spelling only: exact padding for base64, none for base64url, no stray bits, no blanks.
  * All functions are pure; output buffers belong to the caller; out_len is set on XE_OK only. */
@@ -28,6 +29,10 @@ size_t b64url_encode(const uint8_t *in, size_t n, char *out, size_t cap);
 
 xerr_t hex_decode(span_t text, uint8_t *out, size_t cap, size_t *out_len); /* either case */
 void hex_encode(const uint8_t *in, size_t n, char *out);                   /* lower case, 2*n characters and a NUL */
+
+/* Percent escapes of a URL, either case; '+' stays '+'. Writes at most text.n bytes, no NUL; out may be text itself. A
+ * decoded NUL is given like any byte. XE_BAD_INPUT: broken escape. XE_RANGE: does not fit cap. */
+xerr_t pct_decode(span_t text, char *out, size_t cap, size_t *out_len);
 
 bool utf8_valid(span_t text);   /* RFC 3629: no overlong forms, no surrogates, at most U+10FFFF */
 size_t utf8_next(span_t text);  /* bytes of the first sequence, 0 when it is not valid or text is empty */

@@ -1,12 +1,6 @@
 #include "handlers/query.h"
 
-static int hex_of(char c)
-{
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    return -1;
-}
+#include "base/codec.h"
 
 static int index_of(const char *const *names, span_t name)
 {
@@ -22,18 +16,8 @@ static xerr_t unescape(span_t in, query_alloc_fn alloc, void *ctx, span_t *out)
         return XE_OK;
     }
     char *to = alloc(ctx, in.n);
-    size_t n = 0;
-    for (size_t i = 0; i < in.n; i++) {
-        if (in.p[i] != '%') {
-            to[n++] = in.p[i];
-            continue;
-        }
-        bool whole = in.n - i > 2;
-        int hi = whole ? hex_of(in.p[i + 1]) : -1, lo = whole ? hex_of(in.p[i + 2]) : -1;
-        if (hi < 0 || lo < 0) return XE_BAD_INPUT;
-        to[n++] = (char)(hi * 16 + lo);
-        i += 2;
-    }
+    size_t n;
+    if (pct_decode(in, to, in.n, &n)) return XE_BAD_INPUT;
     *out = span_make(to, n);
     return XE_OK;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/codec.h"
 #include "reactor/config_internal.h"
 
 #define PART_MAX 512
@@ -12,23 +13,9 @@
 /* Percent escapes of one part. False: a broken escape, a NUL or too long. */
 static bool decode(span_t in, char *out, span_t *got)
 {
-    size_t at = 0;
-    for (size_t i = 0; i < in.n; i++, at++) {
-        if (at == PART_MAX) return false;
-        out[at] = in.p[i];
-        if (in.p[i] != '%') continue;
-        unsigned v = 0;
-        if (in.n - i < 3) return false;
-        for (size_t k = 1; k <= 2; k++) {
-            char ch = in.p[i + k];
-            if (!((ch >= '0' && ch <= '9') || ((ch | 32) >= 'a' && (ch | 32) <= 'f'))) return false;
-            v = v << 4 | (unsigned)(ch <= '9' ? ch - '0' : (ch | 32) - 'a' + 10);
-        }
-        if (!v) return false;
-        out[at] = (char)v;
-        i += 2;
-    }
-    *got = (span_t){out, at};
+    size_t n;
+    if (pct_decode(in, out, PART_MAX, &n) || memchr(out, '\0', n)) return false;
+    *got = (span_t){out, n};
     return true;
 }
 

@@ -74,20 +74,10 @@ static bool take_int(span_t s, int max, int *out)
 
 static bool unescape(char *s)
 {
-    char *o = s;
-    for (; *s; s++) {
-        uint8_t v;
-        size_t n;
-        if (*s != '%') {
-            *o++ = *s;
-            continue;
-        }
-        if (!s[1] || hex_decode(span_make(s + 1, 2), &v, 1, &n) || v == 0)
-            return false;
-        *o++ = (char)v;
-        s += 2;
-    }
-    *o = '\0';
+    size_t n, len = strlen(s);
+    if (pct_decode(span_make(s, len), s, len, &n) || memchr(s, '\0', n))
+        return false;
+    s[n] = '\0';
     return true;
 }
 

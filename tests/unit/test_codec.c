@@ -238,6 +238,29 @@ static void test_utf8(void **state)
     assert_int_equal(utf8_next(SPAN_LIT("\xe2\x82\xac!")), 3);
 }
 
+static void test_percent(void **state)
+{
+    static const struct { const char *in, *out; } good[] = {
+        {"", ""}, {"plain+text", "plain+text"}, {"%41%6a%6A", "Ajj"}, {"a%20b%2Fc", "a b/c"}, {"%25%32%35", "%25"},
+    };
+    static const char *const bad[] = {"%", "%4", "a%4", "%4g", "%g4", "%%41", "% 41"};
+    char out[32];
+    size_t n;
+    (void)state;
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        assert_int_equal(pct_decode(span_of(good[i].in), out, sizeof out, &n), XE_OK);
+        assert_true(span_is(span_make(out, n), good[i].out));
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_int_equal(pct_decode(span_of(bad[i]), out, sizeof out, &n), XE_BAD_INPUT);
+    assert_int_equal(pct_decode(SPAN_LIT("%00"), out, 1, &n), XE_OK);
+    assert_true(n == 1 && out[0] == '\0');
+    assert_int_equal(pct_decode(SPAN_LIT("%41%42"), out, 1, &n), XE_RANGE);
+    memcpy(out, "x%41y", 5);
+    assert_int_equal(pct_decode(span_make(out, 5), out, 5, &n), XE_OK);
+    assert_true(span_is(span_make(out, n), "xAy"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -248,6 +271,7 @@ int main(void)
         cmocka_unit_test(test_base64_is_canonical),
         cmocka_unit_test(test_hex),
         cmocka_unit_test(test_utf8),
+        cmocka_unit_test(test_percent),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
