@@ -448,11 +448,12 @@ static void on_io(void *ctx, int ready)
     flush(p);
 }
 
-void pg_send(pg_t *p, sql_t stmt, const char *const *params, pg_cb cb, void *ctx)
+/* lens, formats: NULL for text. */
+static void send_stmt(pg_t *p, sql_t stmt, const char *const *params, const int *lens, const int *formats, pg_cb cb, void *ctx)
 {
     XASSERT(p->state == ST_UP && stmt < SQL_N && (stmts[stmt].lanes & p->c.lane));
     cmd_push(p, stmt, cb, ctx);
-    bool ok = PQsendQueryPrepared(p->conn, stmts[stmt].name, stmts[stmt].params, params, NULL, NULL, 0) == 1 &&
+    bool ok = PQsendQueryPrepared(p->conn, stmts[stmt].name, stmts[stmt].params, params, lens, formats, 0) == 1 &&
               PQpipelineSync(p->conn) == 1;
     if (!ok) {
         link_fail_later(p, "connection lost", false);
@@ -461,6 +462,25 @@ void pg_send(pg_t *p, sql_t stmt, const char *const *params, pg_cb cb, void *ctx
     if (!ltimer_armed(p->deadline))
         ltimer_arm(p->deadline, p->c.silent_ms);
     flush(p);
+}
+
+void pg_send(pg_t *p, sql_t stmt, const char *const *params, pg_cb cb, void *ctx)
+{
+    send_stmt(p, stmt, params, NULL, NULL, cb, ctx);
+}
+
+void pg_send_arrays(pg_t *p, sql_t stmt, const buf_t *arrays, pg_cb cb, void *ctx)
+{
+    const char *params[PG_ARRAYS_MAX];
+    int lens[PG_ARRAYS_MAX], formats[PG_ARRAYS_MAX];
+    XASSERT(stmts[stmt].params <= PG_ARRAYS_MAX);
+    for (int i = 0; i < stmts[stmt].params; i++) {
+        XASSERT(!arrays[i].failed);
+        params[i] = arrays[i].p;
+        lens[i] = (int)arrays[i].n;
+        formats[i] = 1;
+    }
+    send_stmt(p, stmt, params, lens, formats, cb, ctx);
 }
 
 /* ---- going down ---- */

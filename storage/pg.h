@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/span.h"
 #include "reactor/loop.h"
@@ -60,6 +61,9 @@ void pg_break(pg_t *p);     /* gives the connection up from the loop: another li
 typedef void (*pg_cb)(void *ctx, xerr_t err, const pg_rows_t *rows);
 /* Text parameters, NULL for SQL null; copied before it returns. Only while pg_up. */
 void pg_send(pg_t *p, sql_t stmt, const char *const *params, pg_cb cb, void *ctx);
+#define PG_ARRAYS_MAX 12
+/* The same with binary arrays (storage/pgarr.h), one per parameter of the statement. */
+void pg_send_arrays(pg_t *p, sql_t stmt, const buf_t *arrays, pg_cb cb, void *ctx);
 
 unsigned pg_rows_n(const pg_rows_t *r);
 bool pg_null(const pg_rows_t *r, unsigned row, unsigned col);

@@ -8,6 +8,7 @@
 #include "base/codec.h"
 #include "base/crypto.h"
 #include "reactor/log.h"
+#include "storage/pgarr.h"
 #include "storage/pool.h"
 
 #define SCAN_MS 25
@@ -217,40 +218,6 @@ static void to_slow(wreq_t *r)
 
 /* ---- a batch ---- */
 
-static void arr_open(buf_t *b)
-{
-    buf_reset(b);
-    buf_add(b, "{", 1);
-}
-
-static void arr_text(buf_t *b, const char *s)
-{
-    if (b->n > 1)
-        buf_add(b, ",", 1);
-    buf_add(b, "\"", 1);
-    for (const char *q; (q = strpbrk(s, "\"\\")); s = q + 1) {
-        buf_add(b, s, (size_t)(q - s));
-        buf_add(b, "\\", 1);
-        buf_add(b, q, 1);
-    }
-    buf_str(b, s);
-    buf_add(b, "\"", 1);
-}
-
-static void arr_word(buf_t *b, const char *s)
-{
-    if (b->n > 1)
-        buf_add(b, ",", 1);
-    buf_str(b, s);
-}
-
-static void arr_u(buf_t *b, unsigned v)
-{
-    char text[16];
-    snprintf(text, sizeof text, "%u", v);
-    arr_word(b, text);
-}
-
 static group_t *group_of(writer_t *w, const char *wallet, unsigned *n)
 {
     unsigned i = (unsigned)siphash(w->key, wallet, strlen(wallet)) & w->table_mask;
@@ -281,21 +248,18 @@ static unsigned batch_groups(writer_t *w, const list_t *f)
 static void arr_who(writer_t *w, unsigned first, const wreq_t *r)
 {
     if (strcmp(r->actor, r->wallet) == 0)
-        arr_word(&w->arr[first], "NULL");
+        pgarr_null(&w->arr[first]);
     else
-        arr_text(&w->arr[first], r->actor);
-    arr_text(&w->arr[first + 1], r->role);
-    arr_text(&w->arr[first + 2], r->request_id);
-    arr_text(&w->arr[first + 3], r->ip);
+        pgarr_text(&w->arr[first], r->actor);
+    pgarr_text(&w->arr[first + 1], r->role);
+    pgarr_text(&w->arr[first + 2], r->request_id);
+    pgarr_text(&w->arr[first + 3], r->ip);
 }
 
-static void arr_close(writer_t *w, unsigned n, const char **params)
+static void arr_open(writer_t *w, const pgarr_type_t *types, unsigned n)
 {
-    for (unsigned i = 0; i < n; i++) {
-        buf_add(&w->arr[i], "}", 2);
-        XASSERT(!w->arr[i].failed);
-        params[i] = w->arr[i].p;
-    }
+    for (unsigned i = 0; i < n; i++)
+        pgarr_open(&w->arr[i], types[i]);
 }
 
 static int by_wallet(const void *a, const void *b)
@@ -317,46 +281,46 @@ static void list_sort(writer_t *w, list_t *f)
 /* A batch of distinct wallets. */
 static void send_update(lane_t *n)
 {
+    static const pgarr_type_t types[7] = {PGARR_TEXT, PGARR_UUID, PGARR_BOOL, PGARR_TEXT,
+                                          PGARR_TEXT, PGARR_TEXT, PGARR_TEXT};
     writer_t *w = n->w;
-    const char *params[7];
     list_sort(w, &n->flight);
-    for (unsigned i = 0; i < 7; i++)
-        arr_open(&w->arr[i]);
+    arr_open(w, types, 7);
     for (wreq_t *r = n->flight.head; r; r = r->next) {
-        arr_text(&w->arr[0], r->wallet);
-        arr_word(&w->arr[1], r->req);
-        arr_word(&w->arr[2], r->enabled ? "t" : "f");
+        pgarr_text(&w->arr[0], r->wallet);
+        pgarr_uuid(&w->arr[1], r->req);
+        pgarr_bool(&w->arr[2], r->enabled);
         arr_who(w, 3, r);
     }
-    arr_close(w, 7, params);
-    pg_send(n->pg, SQL_BOT_UPDATE, params, on_batch, n);
+    pg_send_arrays(n->pg, SQL_BOT_UPDATE, w->arr, on_batch, n);
 }
 
 /* A batch in which some wallet has several requests. */
 static void send_groups(lane_t *n, unsigned groups)
 {
+    static const pgarr_type_t types[12] = {PGARR_TEXT, PGARR_BOOL, PGARR_INT4, PGARR_TEXT, PGARR_UUID, PGARR_BOOL,
+                                           PGARR_BOOL, PGARR_INT4, PGARR_TEXT, PGARR_TEXT, PGARR_TEXT, PGARR_TEXT};
     writer_t *w = n->w;
-    const list_t *f = &n->flight;
-    const char *params[12];
-    for (unsigned i = 0; i < 12; i++)
-        arr_open(&w->arr[i]);
+    arr_open(w, types, 12);
     for (unsigned i = 0; i < groups; i++) {
-        arr_text(&w->arr[0], w->groups[i].wallet);
-        arr_word(&w->arr[1], w->groups[i].last ? "t" : "f");
-        arr_u(&w->arr[2], w->groups[i].n);
+        pgarr_text(&w->arr[0], w->groups[i].wallet);
+        pgarr_bool(&w->arr[1], w->groups[i].last);
+        pgarr_int4(&w->arr[2], (int32_t)w->groups[i].n);
     }
-    for (wreq_t *r = f->head; r; r = r->next) {
+    for (wreq_t *r = n->flight.head; r; r = r->next) {
         group_t *g = &w->groups[r->at];
-        arr_text(&w->arr[3], r->wallet);
-        arr_word(&w->arr[4], r->req);
-        arr_word(&w->arr[5], r->enabled ? "t" : "f");
-        arr_word(&w->arr[6], g->prev ? (g->prev->enabled ? "t" : "f") : "NULL");
-        arr_u(&w->arr[7], g->n - ++g->seen);
+        pgarr_text(&w->arr[3], r->wallet);
+        pgarr_uuid(&w->arr[4], r->req);
+        pgarr_bool(&w->arr[5], r->enabled);
+        if (g->prev)
+            pgarr_bool(&w->arr[6], g->prev->enabled);
+        else
+            pgarr_null(&w->arr[6]);
+        pgarr_int4(&w->arr[7], (int32_t)(g->n - ++g->seen));
         arr_who(w, 8, r);
         g->prev = r;
     }
-    arr_close(w, 12, params);
-    pg_send(n->pg, SQL_BOT_BATCH, params, on_batch, n);
+    pg_send_arrays(n->pg, SQL_BOT_BATCH, w->arr, on_batch, n);
 }
 
 static void send_batch(lane_t *n)
@@ -534,11 +498,10 @@ static void send_probe(lane_t *n, list_t *f)
         r->flying = true;
         group_of(w, r->wallet, &groups);
     }
-    arr_open(&w->arr[0]);
+    pgarr_open(&w->arr[0], PGARR_TEXT);
     for (unsigned i = 0; i < groups; i++)
-        arr_text(&w->arr[0], w->groups[i].wallet);
-    buf_add(&w->arr[0], "}", 2);
-    pg_send(n->pg, SQL_BOT_PROBE, (const char *const[]){w->arr[0].p}, on_probe, n);
+        pgarr_text(&w->arr[0], w->groups[i].wallet);
+    pg_send_arrays(n->pg, SQL_BOT_PROBE, w->arr, on_probe, n);
 }
 
 static void on_batch(void *ctx, xerr_t err, const pg_rows_t *rows)
