@@ -14,6 +14,8 @@
 #define KEY_BUCKETS 4096
 #define QUEUE_INLINE 4
 #define PONGS_MAX 64 /* unsent answers to pings; beyond, the newest replaces the last */
+#define CONTROL_BURST 2048 /* pings and pongs taken at once */
+#define CONTROL_STEP_NS 5000000 /* one more in this time; beyond: close 4029 */
 #define CLOSE_CODES 15
 
 typedef struct {
@@ -48,6 +50,7 @@ struct ws {
     unsigned q_head, q_n, q_cap;
     size_t q_bytes, part; /* part: bytes of the first frame already sent */
     unsigned pongs;
+    int64_t control_ns; /* bucket of the peer's pings and pongs: when it will be empty */
     dl_node_t ping;
     int64_t ping_ns; /* when the oldest unanswered ping was sent; 0: none */
     member_t *members[HUB_TOPICS_MAX];

@@ -291,9 +291,22 @@ void ws_open_now(ws_t *ws)
     if (ws->hub->hooks.on_open) ws->hub->hooks.on_open(ws->hub->hooks.ctx, ws);
 }
 
+/* Control frames are nobody's message and still cost a turn: a peer that does nothing else is shown out. */
+static bool control_allowed(ws_t *ws)
+{
+    int64_t now = loop_now_ns(ws->hub->l), from = ws->control_ns > now ? ws->control_ns : now;
+    if (from - now > (CONTROL_BURST - 1) * (int64_t)CONTROL_STEP_NS) return false;
+    ws->control_ns = from + CONTROL_STEP_NS;
+    return true;
+}
+
 static void take(ws_t *ws, const ws_ev_t *ev)
 {
     hub_t *h = ws->hub;
+    if ((ev->kind == WS_RX_PING || ev->kind == WS_RX_PONG) && !control_allowed(ws)) {
+        shut(ws, 4029, 4029, "too many control frames");
+        return;
+    }
     switch (ev->kind) {
     case WS_RX_TEXT: h->hooks.on_text(h->hooks.ctx, ws, ev->body); break;
     case WS_RX_PING: push_new(ws, WS_PONG, ev->body); break;

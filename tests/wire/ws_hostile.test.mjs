@@ -273,4 +273,12 @@ test('a thousand pings in one write do not close a peer that reads', async () =>
   assert.equal(await p.send(frame(CLOSE, closeBody(1000))).code(), 1000)
 })
 
+test('a flood of pings or pongs ends with 4029', async () => {
+  for (const op of [PING, PONG]) {
+    const p = await new Peer().open()
+    p.send(Buffer.concat(Array.from({ length: 4000 }, () => frame(op))))
+    assert.equal(await p.code(), 4029)
+  }
+})
+
 if (!given) cleanEnd(() => s)
