@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "base/codec.h"
 #include "handlers/text.h"
 #include "reactor/log.h"
 
@@ -54,6 +55,13 @@ void h_unknown_key(req_t *r, const char *where, span_t key)
     char text[MESSAGE_MAX], shown[264];
     snprintf(text, sizeof text, "Unrecognized key(s) in %s: '%s'", where, log_esc(key, shown, sizeof shown));
     h_fail_why(r, XE_BAD_INPUT, text);
+}
+
+bool h_wallet(req_t *r, const char *name, span_t text, uint8_t key[32])
+{
+    if (!b58_key(text, key)) return true;
+    h_bad(r, name, "32 to 44 base58 characters that decode to 32 bytes are expected");
+    return false;
 }
 
 void out_init(out_t *o)

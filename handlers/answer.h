@@ -19,6 +19,9 @@ void h_fail_why(req_t *r, xerr_t err, const char *message);            /* own te
 void h_bad(req_t *r, const char *name, const char *what);              /* 400 "name: what" */
 void h_unknown_key(req_t *r, const char *where, span_t key);           /* 400 Unrecognized key(s) in where: 'key' */
 
+/* The 32 bytes of a wallet address given as `name`. False: answered (400). */
+bool h_wallet(req_t *r, const char *name, span_t text, uint8_t key[32]);
+
 /* A JSON object on its way out: out_init opens it, out_send closes, sends and frees it. */
 typedef struct {
     buf_t b;

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/codec.h"
 #include "base/crypto.h"
 #include "handlers/cors.h"
 #include "handlers/guard.h"
@@ -13,7 +12,7 @@
 #include "handlers/stream.h"
 #include "reactor/log.h"
 
-/* The order in which a request is judged (head syntax and size came before, in http.c). */
+/* The gates of a request, first to last. Syntax and size of the head were judged by reactor/. */
 static void on_head(void *ctx, req_t *r);          /* route: 404, 405; body ceiling */
 static void on_request(void *ctx, req_t *r);       /* address limit: 429 */
 static void on_identified(req_t *r, xerr_t err);   /* token: 401; role and ownership: 403; principal limit: 429 */
@@ -217,9 +216,7 @@ bool wallet_param(req_t *r, span_t *out)
     }
     /* One's own address was checked when the token was. */
     if (is_wallet(r) && span_is(*out, call_of(r)->who.c.wallet)) return true;
-    if (!b58_key(*out, key)) return true;
-    h_bad(r, "walletAddress", "32 to 44 base58 characters that decode to 32 bytes are expected");
-    return false;
+    return h_wallet(r, "walletAddress", *out, key);
 }
 
 static bool blank(span_t s)

@@ -37,10 +37,7 @@ void h_challenge(req_t *r)
         h_bad(r, "wallet_address", "required");
         return;
     }
-    if (b58_key(wallet, key)) {
-        h_bad(r, "wallet_address", "32 to 44 base58 characters that decode to 32 bytes are expected");
-        return;
-    }
+    if (!h_wallet(r, "wallet_address", wallet, key)) return;
     buf_init(&text, SIWS_TEXT_MAX);
     random_bytes(random, sizeof random);
     siws_issue(&a->issuer, wallet, loop_wall_us(a->loop) / 1000, random, &g, &text);
@@ -86,10 +83,7 @@ static bool parse(req_t *r, sign_in_t *s)
     if (!body || !text_field(r, body, "wallet_address", 64, &wallet) || !text_field(r, body, "signature", 128, &sig) ||
         !text_field(r, body, "message", SIWS_TEXT_MAX, &s->message))
         return false;
-    if (b58_key(wallet, s->key)) {
-        h_bad(r, "wallet_address", "32 to 44 base58 characters that decode to 32 bytes are expected");
-        return false;
-    }
+    if (!h_wallet(r, "wallet_address", wallet, s->key)) return false;
     if (b64_decode(sig, raw, sizeof raw, &n) || n != sizeof s->sig) {
         h_bad(r, "signature", "base64 of 64 bytes is expected");
         return false;
