@@ -19,7 +19,7 @@
 xerr_t b58_decode(span_t text, uint8_t *out, size_t cap, size_t *out_len);
 /* Writes text and a NUL; needs cap >= 2*n+2 for n <= 128. Returns characters written, 0 when cap is too small. */
 size_t b58_encode(const uint8_t *in, size_t n, char *out, size_t cap);
-/* A wallet address: 32 to 44 base58 characters that decode to exactly 32 bytes. */
+/* A wallet address: base58 of exactly 32 bytes, so 32 to 44 characters. XE_BAD_INPUT: anything else. */
 xerr_t b58_key(span_t text, uint8_t key[32]);
 
 xerr_t b64_decode(span_t text, uint8_t *out, size_t cap, size_t *out_len);

@@ -1,7 +1,7 @@
 /* Rate limits: token buckets per class and caller, in memory, bounded; the least recently used entry goes first.
  *
- * A class holds one window of tokens, so a burst up to the number is allowed; a second, shorter window may bound the
- * burst. Kept as "theoretical arrival time": one integer per bucket, no timer, no drift. The monotonic clock drives it. */
+ * A caller may spend a whole window's tokens at once; a second, shorter window may bound that burst. Kept as
+ * "theoretical arrival time": one integer per bucket, no timer, no drift. The monotonic clock drives it. */
 #ifndef XORJ_HANDLERS_LIMITS_H
 #define XORJ_HANDLERS_LIMITS_H
 

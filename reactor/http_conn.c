@@ -334,7 +334,7 @@ static void refuse_unannounced(conn_t *c, req_t *r)
     req_error(r, 411, "VALIDATION_ERROR", "Content-Length is missing", NULL, 0);
 }
 
-/* The head is accepted: what comes next, in the order in which a request is judged. */
+/* The head is accepted: what comes next, refusals first. */
 static void admit(conn_t *c, req_t *r)
 {
     http_t *h = c->h;

@@ -206,7 +206,7 @@ static bool forwarded_before(const req_t *r, size_t *field, size_t *end, span_t 
     return false;
 }
 
-/* The right-most X-Forwarded-For entry that no trusted proxy wrote; the peer when an entry cannot be read. */
+/* X-Forwarded-For read from its end: the first address that is no trusted proxy; the peer when an entry cannot be read. */
 static void resolve_client(req_t *r)
 {
     uint8_t addr[16];

@@ -1,5 +1,5 @@
-/* JSON in: a one-pass recogniser over the text (RFC 8259, UTF-8, depth, size), then jsmn with parent links, then
- * duplicate names. JSON out: one writer that cannot produce invalid text. jsmn's types stay in json.c.
+/* Reading: first a strict recogniser (RFC 8259, UTF-8, depth, size) in one pass, then jsmn's tokens, then the search for
+ * duplicate names. Writing: jw_t, whose output is valid by construction. jsmn's types stay in json.c.
  *
  * The documents read here are request bodies and small replies; venue feeds have their own scanner. */
 #ifndef XORJ_REACTOR_JSON_H

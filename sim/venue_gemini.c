@@ -197,7 +197,7 @@ static bool stream_parse(const sim_t *s, span_t text, unsigned *stream, unsigned
     return false;
 }
 
-/* One bad stream name refuses the whole request. */
+/* All names or none: a bad one leaves the subscriptions as they were. */
 static void change(sim_t *s, conn_t *c, const json_t *id, const json_t *params, bool on)
 {
     gemini_t *g = conn_user(c);

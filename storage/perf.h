@@ -1,5 +1,5 @@
-/* Performance of a wallet, from rows (vault_valuations, trades), through a two-level read-through cache: process
- * memory, then Redis, then PostgreSQL; one query per key in flight. While PostgreSQL is away the last known answer is
+/* Performance of a wallet, from rows (vault_valuations, trades). Asked in this order: memory, Redis, PostgreSQL, with
+ * one query per key in flight; what a lower one answers the upper ones keep. While PostgreSQL is away the last known answer is
  * given with stale = true and its age. */
 #ifndef XORJ_STORAGE_PERF_H
 #define XORJ_STORAGE_PERF_H
