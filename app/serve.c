@@ -78,6 +78,7 @@ static bool idle(const app_t *a)
 static void on_probe(void *ctx)
 {
     app_t *a = ctx;
+    hub_close(a->hub, 1001); /* the ends of opportunities, told when the feeds stopped, have left by now */
     if (idle(a)) loop_stop(a->loop);
     else ltimer_arm(a->probe, PROBE_MS);
 }
@@ -95,7 +96,6 @@ static void drain(app_t *a)
     log_info("app", "-", "stopping: no new connections, requests already read are finished");
     ltimer_arm(a->grace, a->cfg.server_drain_ms);
     http_drain(a->http);
-    hub_close(a->hub, 1001);
     if (a->feeds) feeds_drain(a->feeds);
     ltimer_arm(a->probe, PROBE_MS);
 }

@@ -129,4 +129,12 @@ test('detection is far inside its service level', async () => {
   assert.ok(Number(p.p95) < 700e6, `receive to detect p95 ${Number(p.p95) / 1e6} ms`)
 })
 
+test('a stop tells subscribers the end of what is open', async () => {
+  const live = () => [...new Map(sub.got.filter(isOpp).map((m) => [m.data.id, m.data.status]))].filter(([, status]) => status === 'open')
+  await until(() => live().length > 0, 60_000, 'an open opportunity')
+  await s.sh('stop-server')
+  assert.equal(await sub.closed(), 1001)
+  assert.deepEqual(live(), [], 'left open in the stream')
+})
+
 cleanEnd(() => s)
