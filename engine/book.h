@@ -33,7 +33,6 @@ bool book_good(const book_t *b);
 size_t book_depth(const book_t *b, side_t s);
 const level_t *book_level(const book_t *b, side_t s, size_t i); /* 0 = best; NULL past the end; works in any state */
 const book_stats_t *book_stats(const book_t *b);
-/* SHA-256 text form of the recordings is made by the caller from book_level. */
 
 /* Walks executable depth: cost (asks) or proceeds (bids) of qty, and the worst price touched. XE_DEPTH when the book
  * holds less; XE_STALE when it is not GOOD. Rounded against the taker (asks up, bids down), 1e-6 quote units. */

@@ -19,6 +19,8 @@ const char *reject_name(reject_t r)
     return "?";
 }
 
+const char *dir_name(dir_t d) { return d == DIR_CEX_TO_DEX ? "CEX_TO_DEX" : "DEX_TO_CEX"; }
+
 eff_t *eff_push(eff_list_t *out, eff_kind_t kind)
 {
     if (out->n == EFF_MAX) out->overflow = true;

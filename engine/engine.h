@@ -39,6 +39,7 @@ typedef struct {
 } eng_conf_t;
 
 typedef enum { DIR_CEX_TO_DEX, DIR_DEX_TO_CEX } dir_t; /* buy on the first, sell on the second */
+const char *dir_name(dir_t d); /* "CEX_TO_DEX", "DEX_TO_CEX" */
 typedef enum { OPP_OPEN, OPP_UPDATE, OPP_CLOSE } opp_phase_t;
 
 typedef struct {
@@ -104,7 +105,7 @@ typedef struct engine engine_t;
 
 engine_t *eng_new(const eng_conf_t *c); /* NULL when memory is out or the configuration makes no sense */
 void eng_free(engine_t *e);
-/* now_ns of the step is ev->recv_ns for market events; EV_TIMER carries the clock. out is emptied first. */
+/* The engine's time is the largest ev->recv_ns it was ever told, whatever the kind. out is emptied first. */
 void eng_step(engine_t *e, const ev_t *ev, eff_list_t *out);
 
 /* Read-only views, for status pages and tests. */

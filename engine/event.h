@@ -1,4 +1,4 @@
-/* What the engine can be told. One kind of struct for ticks, timers, commits and operator commands; time is a field.
+/* What the engine can be told. One kind of struct for ticks, timers and commits; time is a field.
  *
  * door_post is the one way in from anywhere: it queues (copying what the event points to) and the turn drains in order:
  * eng_step, then its effects. Pointers in an event are borrowed until door_post or eng_step returns. */

@@ -108,7 +108,7 @@ void opp_row_of(const opp_t *o, const char *pair_name, opp_row_t *r)
     memset(r, 0, sizeof *r);
     set(r->id, sizeof r->id, o->id);
     set(r->pair, sizeof r->pair, pair_name);
-    set(r->direction, sizeof r->direction, o->dir == DIR_CEX_TO_DEX ? "CEX_TO_DEX" : "DEX_TO_CEX");
+    set(r->direction, sizeof r->direction, dir_name(o->dir));
     set(r->buy_venue, sizeof r->buy_venue, venue_name(o->buy));
     set(r->sell_venue, sizeof r->sell_venue, venue_name(o->sell));
     prices(o, r);

@@ -161,7 +161,7 @@ static void encode(jw_t *w, const entry_t *e)
     jw_obj(w);
     j_text(w, "id", o->id);
     j_text(w, "pair", e->pair);
-    j_text(w, "direction", o->dir == DIR_CEX_TO_DEX ? "CEX_TO_DEX" : "DEX_TO_CEX");
+    j_text(w, "direction", dir_name(o->dir));
     j_text(w, "buy_venue", venue_name(o->buy));
     j_text(w, "sell_venue", venue_name(o->sell));
     j_dec(w, "buy_price", o->buy_px.raw);
