@@ -263,17 +263,13 @@ void conn_note_error(http_t *h, int status)
     }
 }
 
-/* A refusal by the server itself, in its place behind what was asked before. No byte after it is interpreted. */
-static void refuse(conn_t *c, int status, const char *message)
+/* A request behind those that wait. NULL: no memory, and the connection ends. */
+static req_t *next_req(conn_t *c, const http_head_t *head, const char *text)
 {
-    http_t *h = c->h;
-    conn_note_error(h, status);
-    log_debug("http", c->peer, "request refused status=%d why=%s", status, message);
-    c->no_more = true;
-    req_t *r = req_new(h, c, NULL, NULL);
+    req_t *r = req_new(c->h, c, head, text);
     if (!r) {
         conn_finish(c);
-        return;
+        return NULL;
     }
     if (c->last)
         c->last->next = r;
@@ -281,6 +277,18 @@ static void refuse(conn_t *c, int status, const char *message)
         c->first = r;
     c->last = r;
     c->n_reqs++;
+    return r;
+}
+
+/* A refusal by the server itself, in its place behind what was asked before. No byte after it is interpreted. */
+static void refuse(conn_t *c, int status, const char *message)
+{
+    http_t *h = c->h;
+    conn_note_error(h, status);
+    log_debug("http", c->peer, "request refused status=%d why=%s", status, message);
+    c->no_more = true;
+    req_t *r = next_req(c, NULL, NULL);
+    if (!r) return;
     req_error(r, status, status == 408 ? "TIMEOUT" : "VALIDATION_ERROR", message, NULL, 0);
 }
 
@@ -381,17 +389,8 @@ static size_t take_head(conn_t *c, const char *p, size_t n)
         refuse(c, why.status, why.message);
         return n;
     }
-    req_t *r = req_new(h, c, &h->head, p);
-    if (!r) {
-        conn_finish(c);
-        return n;
-    }
-    if (c->last)
-        c->last->next = r;
-    else
-        c->first = r;
-    c->last = r;
-    c->n_reqs++;
+    req_t *r = next_req(c, &h->head, p);
+    if (!r) return n;
     size_t used = r->head.size;
     req_hold(r);
     if (is_unannounced(r, p + used, n - used))
