@@ -274,9 +274,9 @@ static bool boot(app_t *a)
 /* Reverse order of boot. Pending callbacks fire (XE_CLOSED) before what they point to is freed. */
 static void down(app_t *a)
 {
-    ltimer_t *timers[] = {a->tick, a->grace, a->probe};
-    for (size_t i = 0; i < sizeof timers / sizeof *timers; i++)
-        if (timers[i]) ltimer_free(timers[i]);
+    ltimer_free(a->tick);
+    ltimer_free(a->grace);
+    ltimer_free(a->probe);
     if (a->feeds) feeds_close(a->feeds);
     if (a->httpc) httpc_free(a->httpc);
     if (a->store) store_close(a->store);
