@@ -97,14 +97,15 @@ static int print_rows(const cfg_t *c, const struct session_row *rows, unsigned n
 {
     buf_t out;
     jw_t w;
+    xerr_t err = XE_OK;
     buf_init(&out, (size_t)n * 2048 + 64);
     jw_init(&w, &out);
     jw_arr(&w);
-    for (unsigned i = 0; i < n; i++) {
-        char token[1024];
+    for (unsigned i = 0; i < n && !err; i++) {
+        char token[1024] = "";
         struct token_in in = {.jti = rows[i].jti, .user_id = rows[i].user_id, .wallet = rows[i].wallet, .role = "wallet",
                               .issued_s = rows[i].issued_s, .expires_s = rows[i].expires_s};
-        if (token_mint(c, &in, token, sizeof token)) return 1;
+        err = token_mint(c, &in, token, sizeof token);
         jw_obj(&w);
         jw_key(&w, "wallet");
         jw_cstr(&w, rows[i].wallet);
@@ -113,10 +114,12 @@ static int print_rows(const cfg_t *c, const struct session_row *rows, unsigned n
         jw_end(&w);
     }
     jw_end(&w);
-    fwrite(out.p, 1, out.n, stdout);
-    putchar('\n');
+    if (!err) {
+        fwrite(out.p, 1, out.n, stdout);
+        putchar('\n');
+    }
     buf_fini(&out);
-    return 0;
+    return err ? 1 : 0;
 }
 
 int cmd_token(int argc, char **argv)
