@@ -12,7 +12,8 @@
 #define GOOD_MS 60000
 #define TICK_MS 250
 #define BACKOFF_MIN_MS 250
-#define BACKOFF_MAX_MS 30000
+#define BACKOFF_MAX_MS 4000     /* a venue that returns is followed again within 5 s */
+#define BACKOFF_DENIED_MS 30000 /* one that sends us away is left in peace */
 #define TRIES_AFTER_LIVE 4     /* 4 s */
 #define QUEUE_MAX 8192
 #define MS 1000000LL
@@ -77,12 +78,13 @@ static void drop_queue(link_t *k)
     gauge_set(k->stats->queue, 0);
 }
 
-static int64_t backoff_ms(const link_t *k)
+static int64_t backoff_ms(const link_t *k, xerr_t why)
 {
     uint16_t r;
+    int64_t max = why == XE_DENIED ? BACKOFF_DENIED_MS : BACKOFF_MAX_MS;
     unsigned shift = k->tries < 8 ? k->tries : 8;
     int64_t ms = (int64_t)BACKOFF_MIN_MS << shift;
-    if (ms > BACKOFF_MAX_MS) ms = BACKOFF_MAX_MS;
+    if (ms > max) ms = max;
     random_bytes(&r, sizeof r);
     return ms - ms * r / 65535 / 4;
 }
@@ -91,7 +93,7 @@ static int64_t backoff_ms(const link_t *k)
 static void enter(link_t *k, link_state_t to, xerr_t why)
 {
     link_state_t from = k->state;
-    int64_t ms = to == LINK_CONNECTING ? CONNECT_MS : to == LINK_BACKOFF ? backoff_ms(k) : TICK_MS;
+    int64_t ms = to == LINK_CONNECTING ? CONNECT_MS : to == LINK_BACKOFF ? backoff_ms(k, why) : TICK_MS;
     k->state = to;
     k->since_ns = mono_ns();
     k->stats->h.state = link_state_name(to);

@@ -22,7 +22,7 @@
 #define ACCOUNTS_MAX 100 /* of one getMultipleAccounts */
 #define DATA_MAX 10240
 #define TEXT_MAX 65536
-#define CALL_MS 4000
+#define CALL_MS 2500 /* with the rest after it under 5 s: a node that hung and returns is read again in time */
 #define POLL_GAP_MS 150 /* least time between two reads */
 #define SILENT_MS 10000 /* without anything new: down */
 #define WS_SILENCE_MS 15000

@@ -10,7 +10,8 @@
 
 #define ENDPOINTS_MAX 4
 #define REST_MIN_MS 500
-#define REST_MAX_MS 30000
+#define REST_MAX_MS 2000     /* an endpoint that fails is asked again about as often as one that answers */
+#define REST_LIMIT_MS 30000  /* one that says we ask too much, or shuts us out */
 #define RETRY_AFTER_MAX_S 300
 #define BODY_MAX 65536
 #define MS 1000000LL
@@ -72,7 +73,8 @@ static void rest(rpc_t *r, endpoint_t *e, xerr_t why, int status, int retry_afte
 {
     uint16_t noise;
     int64_t ms = (int64_t)REST_MIN_MS << (e->fails < 7 ? e->fails : 7);
-    if (ms > REST_MAX_MS) ms = REST_MAX_MS;
+    int64_t max = status == 429 || status == 403 || status == 401 ? REST_LIMIT_MS : REST_MAX_MS;
+    if (ms > max) ms = max;
     random_bytes(&noise, sizeof noise);
     ms -= ms * noise / 65535 / 4;
     if (retry_after_s > RETRY_AFTER_MAX_S) retry_after_s = RETRY_AFTER_MAX_S;

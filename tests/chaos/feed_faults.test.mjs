@@ -71,4 +71,13 @@ test('all venues cut at once, ten times: every connector ends LIVE, no descripto
   await until(() => fds() <= before + 4, 5000, `descriptors: ${before} before`)
 })
 
+test('all venues away for long: every connector is LIVE within 5 s of their return', async () => {
+  await s.sh('sim-stop')
+  await sleep(22_000)
+  await s.sh('sim-start')
+  const t0 = performance.now()
+  await Promise.all(['coinbase', 'gemini', 'orca'].map(live))
+  assert.ok(performance.now() - t0 < 5000, `LIVE again after ${(performance.now() - t0).toFixed(0)} ms`)
+})
+
 cleanEnd(() => s)
