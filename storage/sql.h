@@ -18,6 +18,8 @@ enum { SQL_LANE_WRITER = 1, SQL_LANE_SLOW = 2, SQL_LANE_READER = 4, SQL_LANE_HOU
  * (division by zero) before anything is kept: its requests then go one by one. The order of the
  * entries is the order of the row locks (nested loop over the array: the links say enable_seqscan=off).
  *
+ * OPP_ORPHANS: a desk that was killed left rows open; the next one ends them when they were last heard of.
+ *
  * OPP_PUT: a row already closed is not opened again by a late update. */
 #define SQL_LIST(X)                                                                                                        \
     X(SQL_PING, SQL_LANE_READER | SQL_LANE_HOUSE, 0, "SELECT 1")                                                           \
@@ -142,6 +144,10 @@ enum { SQL_LANE_WRITER = 1, SQL_LANE_SLOW = 2, SQL_LANE_READER = 4, SQL_LANE_HOU
       " ended_at = EXCLUDED.ended_at, lifetime_ms = EXCLUDED.lifetime_ms, pool_slot = EXCLUDED.pool_slot,"                 \
       " decision = EXCLUDED.decision, reason_code = EXCLUDED.reason_code, status = EXCLUDED.status, updated_at = now()"    \
       " WHERE o.status <> 'closed'")                                                                                       \
+    X(SQL_OPP_ORPHANS, SQL_LANE_HOUSE, 1,                                                                                  \
+      "UPDATE opportunities SET status = 'closed', ended_at = updated_at, reason_code = 'STALE',"                          \
+      " lifetime_ms = greatest(0, (extract(epoch FROM updated_at - opened_at) * 1000)::bigint)"                            \
+      " WHERE status = 'open' AND created_at < 'epoch'::timestamptz + $1::bigint * interval '1 us'")                       \
     X(SQL_OPP_LIST, SQL_LANE_READER, 7, SQL_OPP_COLUMNS SQL_OPP_FILTER " AND ($6::bigint = 0 OR seq < $6)"                 \
       " ORDER BY seq DESC LIMIT $7::int")                                                                                  \
     X(SQL_OPP_COUNT, SQL_LANE_READER, 5, "SELECT count(*) FROM (SELECT 1" SQL_OPP_FILTER " LIMIT 100000) c")               \

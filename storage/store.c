@@ -64,12 +64,30 @@ static void on_pg_down(void *ctx, bool silent)
     note_edges(s);
 }
 
+static void on_orphans(void *ctx, xerr_t err, const pg_rows_t *rows)
+{
+    store_t *s = ctx;
+    (void)rows;
+    s->orphans_ended = !err; /* else with the next connection */
+}
+
+/* Opportunities that a desk before this one left open when it was killed. */
+static void end_orphans(store_t *s)
+{
+    char before[32];
+    if (s->orphans_ended || !s->desk)
+        return;
+    snprintf(before, sizeof before, "%lld", (long long)s->started_us);
+    pg_send(s->house, SQL_OPP_ORPHANS, (const char *const[]){before}, on_orphans, s);
+}
+
 static void on_house_up(void *ctx)
 {
     store_t *s = ctx;
     s->beat_out = s->sweep_out = false;
     on_pg_up(s);
     sweep(s);
+    end_orphans(s);
     oppq_kick(s);
 }
 
@@ -284,7 +302,8 @@ store_t *store_open(loop_t *l, metrics_t *m, const cfg_t *cfg)
     s->session_loads = flights_new();
     s->perf_loads = flights_new();
     s->opps = oppq_new(s, m);
-    s->pg_since_us = s->redis_since_us = loop_wall_us(l);
+    s->pg_since_us = s->redis_since_us = s->started_us = loop_wall_us(l);
+    s->desk = cfg->feeds_enabled;
     if (cfg->auth_jwt_secret[0])
         hmac_sha256(span_of(cfg->auth_jwt_secret), SPAN_LIT("xorj redis values 1"), s->mac_key);
     else

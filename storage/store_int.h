@@ -37,6 +37,8 @@ struct store {
     ltimer_t *beat;
     unsigned beats;
     bool beat_out, sweep_out, sweep_full;
+    bool desk, orphans_ended; /* desk: this process finds opportunities */
+    int64_t started_us;
     bool was_up, was_redis;
     int64_t pg_since_us, redis_since_us;
     struct {

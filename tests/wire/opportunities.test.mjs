@@ -137,4 +137,22 @@ test('a stop tells subscribers the end of what is open', async () => {
   assert.deepEqual(live(), [], 'left open in the stream')
 })
 
+test('a kill leaves rows open; the next start ends them where they were last heard of', async () => {
+  await s.startServer()
+  const db = await connect(s)
+  const open = () => rows(db, "select id from opportunities where status = 'open'")
+  const left = await until(async () => {
+    const r = await open()
+    return r.length ? r : undefined
+  }, 60_000, 'an open row')
+  await s.killServer()
+  await s.startServer({ XORJ_ARB_MIN_NET_BPS_X100: '1000000' })
+  await until(async () => (await open()).length === 0, 5000, 'no open row')
+  for (const { id } of left) {
+    const [row] = await rows(db, 'select status, reason_code, ended_at >= opened_at as after from opportunities where id = $1', [id])
+    assert.equal(row.status, 'closed')
+    assert.ok(row.after)
+  }
+})
+
 cleanEnd(() => s)
