@@ -117,17 +117,19 @@ static void link_to(pg_t *p, state_t st)
     }
 }
 
+/* Writers look rows up by key in the order of their arrays, whatever the size of the table when the plan was made. */
 static char *link_conninfo(const pg_conf_t *c)
 {
     char *s = NULL;
+    const char *scans = c->lane & (SQL_LANE_WRITER | SQL_LANE_SLOW) ? "off" : "on";
     int n = asprintf(&s,
                      "%s application_name='xorj/%s' client_encoding='UTF8' gssencmode='disable' keepalives='1' "
                      "keepalives_idle='10' keepalives_interval='5' keepalives_count='2' tcp_user_timeout='%u' "
                      "options='-c lock_timeout=%u -c statement_timeout=%u -c timezone=UTC -c jit=off "
-                     "-c client_min_messages=warning -c plan_cache_mode=force_generic_plan -c enable_seqscan=%s "
-                     "-c default_transaction_isolation=read\\\\ committed'",
+                     "-c client_min_messages=warning -c plan_cache_mode=force_generic_plan "
+                     "-c enable_seqscan=%s -c enable_bitmapscan=%s -c default_transaction_isolation=read\\\\ committed'",
                      c->conninfo, c->name, c->silent_ms, c->lock_ms, c->statement_ms,
-                     c->lane & (SQL_LANE_WRITER | SQL_LANE_SLOW) ? "off" : "on");
+                     scans, scans);
     XASSERT(n > 0);
     return s;
 }
