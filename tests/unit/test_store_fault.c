@@ -565,8 +565,11 @@ static int64_t cpu_ns(void)
 /* Every link proves its password, which is slow on purpose: never several of them in one turn. */
 static void test_passwords(void **state)
 {
+    enum { TURNS = 2000 };
+    static int64_t cost[TURNS];
     char path[120];
     int64_t longest = 0, all = 0;
+    unsigned turns = 0, heavy = 0;
     (void)state;
     fx_store_close(&fx);
     fx_sql(&fx, "ALTER ROLE xorj PASSWORD 'a long one'");
@@ -581,17 +584,20 @@ static void test_passwords(void **state)
     fx.m = metrics_new();
     fx.l = loop_new(fx.m);
     fx.s = store_open(fx.l, fx.m, &fx.cfg);
-    for (int64_t end = mono_ns() + 3000000000; mono_ns() < end && !all_up();) {
+    for (int64_t end = mono_ns() + 3000000000; mono_ns() < end && turns < TURNS && !all_up(); turns++) {
         int64_t from = cpu_ns();
         loop_poll(fx.l, 5);
         loop_end_turn(fx.l);
-        from = cpu_ns() - from;
-        all += from;
-        if (from > longest) longest = from;
+        cost[turns] = cpu_ns() - from;
+        all += cost[turns];
+        if (cost[turns] > longest) longest = cost[turns];
     }
     assert_true(all_up());
-    print_message("  %.1f ms of computing, longest turn %.1f ms\n", (double)all / 1e6, (double)longest / 1e6);
-    assert_true(longest * 3 < all);
+    /* Figures of time are noisy, their spread is not: seven proofs are seven heavy turns, not one. */
+    for (unsigned i = 0; i < turns; i++)
+        if (cost[i] * 40 > all) heavy++;
+    print_message("  %.1f ms of computing, longest turn %.1f ms, %u heavy turns\n", (double)all / 1e6, (double)longest / 1e6, heavy);
+    assert_true(heavy >= 5);
 }
 
 static int open_all(void **state)
