@@ -80,4 +80,4 @@ void bots_set_enabled(store_t *s, span_t wallet, bool enabled, int64_t if_versio
         (void)op_new(s, wallet, cb, ctx);
     else
         writer_set(s->writer, wallet, enabled, if_version, who, cb, ctx);
-}
+} /* NOLINT(clang-analyzer-unix.Malloc): the refusal frees what op_new posted */

@@ -70,6 +70,7 @@ static void link_newest(cache_t *c, entry_t *e)
 static void drop(cache_t *c, entry_t **at)
 {
     entry_t *e = *at;
+    XASSERT(e);
     *at = e->chain;
     unlink_lru(c, e);
     c->n--;
