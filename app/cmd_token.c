@@ -67,7 +67,8 @@ static int mint_role(const cfg_t *c, const args_t *a)
     char jti[37], token[1024];
     int64_t now = wall_us() / 1000000;
     int64_t ttl = a->ttl_s ? a->ttl_s : c->auth_operator_ttl_s;
-    if (strcmp(a->role, "admin") && strcmp(a->role, "operator") && strcmp(a->role, "viewer")) return bad("--role takes admin, operator or viewer");
+    if (strcmp(a->role, "admin") != 0 && strcmp(a->role, "operator") != 0 && strcmp(a->role, "viewer") != 0)
+        return bad("--role takes admin, operator or viewer");
     if (ttl > c->auth_operator_ttl_s) return bad("--ttl is longer than auth.operator_ttl_s");
     uuid4(jti);
     struct token_in in = {.jti = jti, .user_id = a->role, .role = a->role, .issued_s = now, .expires_s = now + ttl};

@@ -273,7 +273,7 @@ static void list_sort(writer_t *w, list_t *f)
     unsigned n = 0;
     for (wreq_t *r; (r = list_pop(f));)
         w->order[n++] = r;
-    qsort(w->order, n, sizeof *w->order, by_wallet);
+    qsort(w->order, n, sizeof(wreq_t *), by_wallet);
     for (unsigned i = 0; i < n; i++)
         list_push(f, w->order[i]);
 }
@@ -748,7 +748,7 @@ writer_t *writer_open(loop_t *l, const writer_conf_t *c, metrics_t *m, pg_metric
     random_bytes(&w->seed, sizeof w->seed);
     w->slows = calloc(SLOW_WALLETS_MAX, sizeof *w->slows);
     w->groups = calloc(c->batch_max, sizeof *w->groups);
-    w->order = calloc(c->batch_max, sizeof *w->order);
+    w->order = calloc(c->batch_max, sizeof(wreq_t *));
     unsigned cap = 16;
     while (cap < 2 * c->batch_max)
         cap *= 2;
