@@ -13,10 +13,9 @@ enum { SQL_LANE_WRITER = 1, SQL_LANE_SLOW = 2, SQL_LANE_READER = 4, SQL_LANE_HOU
  *
  * The join is FULL although both sides always match: that leaves the planner only the linear ways.
  *
- * BOT_UPDATE: the same for a batch of distinct wallets in ascending order, the common case, at two thirds of the cost: one
- * entry per request, no join. A wallet without a row fails the batch
- * (division by zero) before anything is kept: its requests then go one by one. The order of the
- * entries is the order of the row locks (nested loop over the array: the links say enable_seqscan=off).
+ * BOT_UPDATE: the same for a batch of distinct wallets in ascending order, the common case: one entry per request, fewer
+ * arrays, no join. A wallet without a row fails the batch (division by zero) before anything is kept: the batch's
+ * requests then go one by one. The order of the entries is the order of the row locks (nested loop over the array: the links say enable_seqscan=off).
  *
  * OPP_ORPHANS: a desk that was killed left rows open; the next one ends them when they were last heard of.
  *
