@@ -6,16 +6,18 @@
 enum { SQL_LANE_WRITER = 1, SQL_LANE_SLOW = 2, SQL_LANE_READER = 4, SQL_LANE_HOUSE = 8 };
 #define LANES_BOT (SQL_LANE_WRITER | SQL_LANE_SLOW)
 
-/* BOT_BATCH: $1..$3 one entry per wallet (wallet, last value, number of changes), $4..$12 one per request: wallet, request
- * name, value, value of the request before it in this batch (NULL: the row's), how many of the wallet's requests come
- * after it, actor (NULL: the wallet), role, request id, address. The head is locked only when every wallet's row is ours: its scan needs the
- * count of the upsert's rows. The hash spells what audit_text() spells; audit_verify() notices when they part.
+/* BOT_BATCH: $1..$3 one entry per wallet (wallet, last value, number of changes), $4..$11 one per request: wallet, value,
+ * value of the request before it in this batch (NULL: the row's), how many of the wallet's requests come after it, actor
+ * (NULL: the wallet), role, request id, address; $12 the batch's name. One row comes back: the time, and the versions in
+ * the order of the requests. The head is locked only when every wallet's row is ours: its scan needs the count of the
+ * upsert's rows. The hash spells what audit_text() spells; audit_verify() notices when they part.
  *
  * The join is FULL although both sides always match: that leaves the planner only the linear ways.
  *
  * BOT_UPDATE: the same for a batch of distinct wallets in ascending order, the common case: one entry per request, fewer
- * arrays, no join. A wallet without a row fails the batch (division by zero) before anything is kept: the batch's
- * requests then go one by one. The order of the entries is the order of the row locks (nested loop over the array: the links say enable_seqscan=off).
+ * arrays, no join; $7 is the batch's name. A wallet without a row fails the batch (division by zero) before anything is
+ * kept: the batch's requests then go one by one. The order of the entries is the order of the row locks and of the audit rows (nested loop
+ * over the array: the links say enable_seqscan=off), so nothing is sorted.
  *
  * OPP_ORPHANS: a desk that was killed left rows open; the next one ends them when they were last heard of.
  *
@@ -33,33 +35,35 @@ enum { SQL_LANE_WRITER = 1, SQL_LANE_SLOW = 2, SQL_LANE_READER = 4, SQL_LANE_HOU
       " SELECT seq, hash, us, us::text AS us_text FROM audit_head,"                                                        \
       " (SELECT (extract(epoch FROM now()) * 1000000)::bigint AS us) t"                                                    \
       " WHERE one AND (SELECT count(*) FROM up) > 0 FOR UPDATE OF audit_head"                                              \
+      "), name AS ("                                                                                                       \
+      " INSERT INTO audit_batch (id, lo, n) SELECT ($12::uuid[])[1], seq + 1, cardinality($4::text[]) FROM head"           \
       "), rows AS MATERIALIZED ("                                                                                          \
-      " SELECT q.ord, q.w, q.req, coalesce(q.actor, q.w) AS actor, q.role, q.rid, q.ip, up.v - q.back AS v,"               \
+      " SELECT q.ord, q.w, coalesce(q.actor, q.w) AS actor, q.role, q.rid, q.ip, up.v - q.back AS v,"                      \
       " '{\"enabled\": ' || CASE WHEN coalesce(q.was, up.was) THEN 'true' ELSE 'false' END"                                \
       " || ', \"version\": ' || (up.v - q.back - 1) || '}' AS before,"                                                     \
       " '{\"enabled\": ' || CASE WHEN q.e THEN 'true' ELSE 'false' END"                                                    \
       " || ', \"version\": ' || (up.v - q.back) || '}' AS after"                                                           \
-      " FROM unnest($4::text[], $5::uuid[], $6::bool[], $7::bool[], $8::int[], $9::text[], $10::text[], $11::text[],"      \
-      " $12::text[]) WITH ORDINALITY AS q(w, req, e, was, back, actor, role, rid, ip, ord) FULL JOIN up ON up.w = q.w"          \
+      " FROM unnest($4::text[], $5::bool[], $6::bool[], $7::int[], $8::text[], $9::text[], $10::text[], $11::text[])"      \
+      " WITH ORDINALITY AS q(w, e, was, back, actor, role, rid, ip, ord) FULL JOIN up ON up.w = q.w"                       \
       "), ins AS ("                                                                                                        \
       " INSERT INTO audit_log"                                                                                             \
-      " (seq, at, actor, role, action, target, before, after, request_id, source_ip, req, prev_hash, hash)"                \
-      " SELECT head.seq + ord, now(), actor, role, 'bot.set_enabled', w, before::json, after::json, rid, ip, req,"         \
-      " head.hash, sha256(head.hash || convert_to((head.seq + ord)::text || E'\\n' || us_text || E'\\n' || actor || E'\\n'"\
+      " (seq, at, actor, role, action, target, before, after, request_id, source_ip, prev_hash, hash)"                     \
+      " SELECT head.seq + ord, now(), actor, role, 'bot.set_enabled', w, before::json, after::json, rid, ip,"              \
+      " head.hash, sha256(head.hash || convert_to((head.seq + ord)::text || E'\\n' || us_text || E'\\n' || actor || E'\\n'" \
       " || role || E'\\nbot.set_enabled\\n' || w || E'\\n' || before || E'\\n' || after || E'\\n' || rid || E'\\n'"        \
-      " || ip || E'\\n' || req::text, 'UTF8'))"                                                                            \
-      " FROM rows CROSS JOIN head RETURNING seq, prev_hash, hash"                                                          \
+      " || ip, 'UTF8'))"                                                                                                   \
+      " FROM rows CROSS JOIN head RETURNING seq, hash"                                                                     \
       "), tail AS ("                                                                                                       \
       " UPDATE audit_head SET seq = t.seq, hash = t.hash"                                                                  \
       " FROM (SELECT max(seq) AS seq,"                                                                                     \
       " sha256((SELECT hash FROM head) || string_agg(hash, ''::bytea ORDER BY seq)) AS hash FROM ins) t WHERE one"         \
-      ") SELECT ord, v, us FROM rows CROSS JOIN head ORDER BY ord")                                                        \
-    X(SQL_BOT_UPDATE, LANES_BOT, 7,                                                                                            \
+      ") SELECT max(us), array_agg(v ORDER BY ord) FROM rows CROSS JOIN head")                                             \
+    X(SQL_BOT_UPDATE, LANES_BOT, 7,                                                                                        \
       "WITH rows AS MATERIALIZED ("                                                                                        \
       " UPDATE bot_states b SET is_enabled = q.e, was_enabled = b.is_enabled, version = b.version + 1, updated_at = now()" \
-      " FROM unnest($1::text[], $2::uuid[], $3::bool[], $4::text[], $5::text[], $6::text[], $7::text[])"                   \
-      " WITH ORDINALITY AS q(w, req, e, actor, role, rid, ip, ord) WHERE b.user_vault_address = q.w"                       \
-      " RETURNING q.ord, q.w, q.req, coalesce(q.actor, q.w) AS actor, q.role, q.rid, q.ip, b.version AS v,"                \
+      " FROM unnest($1::text[], $2::bool[], $3::text[], $4::text[], $5::text[], $6::text[])"                               \
+      " WITH ORDINALITY AS q(w, e, actor, role, rid, ip, ord) WHERE b.user_vault_address = q.w"                            \
+      " RETURNING q.ord, q.w, coalesce(q.actor, q.w) AS actor, q.role, q.rid, q.ip, b.version AS v,"                       \
       " '{\"enabled\": ' || CASE WHEN b.was_enabled THEN 'true' ELSE 'false' END"                                          \
       " || ', \"version\": ' || (b.version - 1) || '}' AS before,"                                                         \
       " '{\"enabled\": ' || CASE WHEN q.e THEN 'true' ELSE 'false' END || ', \"version\": ' || b.version || '}' AS after"  \
@@ -67,23 +71,24 @@ enum { SQL_LANE_WRITER = 1, SQL_LANE_SLOW = 2, SQL_LANE_READER = 4, SQL_LANE_HOU
       " SELECT seq, hash, us, us::text AS us_text FROM audit_head,"                                                        \
       " (SELECT (extract(epoch FROM now()) * 1000000)::bigint AS us) t"                                                    \
       " WHERE one AND (SELECT 1 / (count(*) = cardinality($1::text[]))::int FROM rows) = 1 FOR UPDATE OF audit_head"       \
+      "), name AS ("                                                                                                       \
+      " INSERT INTO audit_batch (id, lo, n) SELECT ($7::uuid[])[1], seq + 1, cardinality($1::text[]) FROM head"            \
       "), ins AS ("                                                                                                        \
       " INSERT INTO audit_log"                                                                                             \
-      " (seq, at, actor, role, action, target, before, after, request_id, source_ip, req, prev_hash, hash)"                \
-      " SELECT head.seq + ord, now(), actor, role, 'bot.set_enabled', w, before::json, after::json, rid, ip, req, head.hash,"\
+      " (seq, at, actor, role, action, target, before, after, request_id, source_ip, prev_hash, hash)"                     \
+      " SELECT head.seq + ord, now(), actor, role, 'bot.set_enabled', w, before::json, after::json, rid, ip, head.hash,"   \
       " sha256(head.hash || convert_to((head.seq + ord)::text || E'\\n' || us_text || E'\\n' || actor || E'\\n' || role"   \
-      " || E'\\nbot.set_enabled\\n' || w || E'\\n' || before || E'\\n' || after || E'\\n' || rid || E'\\n' || ip || E'\\n'"\
-      " || req::text, 'UTF8'))"                                                                                            \
+      " || E'\\nbot.set_enabled\\n' || w || E'\\n' || before || E'\\n' || after || E'\\n' || rid || E'\\n' || ip, 'UTF8'))" \
       " FROM rows CROSS JOIN head RETURNING seq, hash"                                                                     \
       "), tail AS ("                                                                                                       \
       " UPDATE audit_head SET seq = t.seq, hash = t.hash"                                                                  \
       " FROM (SELECT max(seq) AS seq,"                                                                                     \
-      " sha256((SELECT hash FROM head) || string_agg(hash, ''::bytea ORDER BY seq)) AS hash FROM ins) t"                   \
+      " sha256((SELECT hash FROM head) || string_agg(hash, ''::bytea)) AS hash FROM ins) t"                                \
       " WHERE one"                                                                                                         \
-      ") SELECT ord, v, us FROM rows CROSS JOIN head ORDER BY ord")                                                        \
-    X(SQL_BOT_ONE, LANES_BOT, 8,                                                                                           \
+      ") SELECT max(us), array_agg(v ORDER BY ord) FROM rows CROSS JOIN head")                                             \
+    X(SQL_BOT_ONE, LANES_BOT, 10,                                                                                          \
       "SELECT outcome, is_enabled, version, updated_us"                                                                    \
-      " FROM bot_set_one($1::uuid, $2, $3::bool, $4::bigint, $5, $6, $7, $8)")                                             \
+      " FROM bot_set_one($1::uuid, $2::uuid, $3::bigint, $4, $5::bool, $6::bigint, $7, $8, $9, $10)")                      \
     X(SQL_BOT_PROBE, SQL_LANE_WRITER, 1,                                                                                   \
       "SELECT w, s.user_vault_address IS NULL AND EXISTS (SELECT FROM bot_states x WHERE x.user_vault_address = w)"        \
       " FROM unnest($1::text[]) AS q(w) LEFT JOIN (SELECT user_vault_address FROM bot_states"                              \
@@ -107,7 +112,9 @@ enum { SQL_LANE_WRITER = 1, SQL_LANE_SLOW = 2, SQL_LANE_READER = 4, SQL_LANE_HOU
       "WITH n AS (DELETE FROM used_nonces WHERE nonce IN (SELECT nonce FROM used_nonces"                                   \
       " WHERE expires_at < now() - interval '1 day' LIMIT 1000) RETURNING 1),"                                             \
       " s AS (DELETE FROM sessions WHERE jti IN (SELECT jti FROM sessions"                                                 \
-      " WHERE expires_at < now() - interval '30 days' LIMIT 1000) RETURNING 1)"                                            \
+      " WHERE expires_at < now() - interval '30 days' LIMIT 1000) RETURNING 1),"                                           \
+      " b AS (DELETE FROM audit_batch WHERE id IN (SELECT id FROM audit_batch"                                             \
+      " WHERE at < now() - interval '1 day' LIMIT 100000) RETURNING 1)"                                                    \
       " SELECT (SELECT count(*) FROM n), (SELECT count(*) FROM s)")                                                        \
     X(SQL_PERF, SQL_LANE_READER, 2,                                                                                        \
       "SELECT us(last.at), (last.value_usd * 1000000)::bigint, t.n, t.closed, t.won, us(v.at),"                            \

@@ -16,6 +16,7 @@
 #define LOCKS_IN_A_ROW 3  /* batches refused by locks that the probe cannot see: then one by one */
 #define SLOW_WALLETS_MAX 1024
 #define BATCH_TEXT_MAX (8u << 20)
+#define ARRAYS 12
 
 typedef struct wreq wreq_t;
 typedef struct lane lane_t;
@@ -33,6 +34,8 @@ struct wreq {
     unsigned tries;
     bool alone, enabled, flying;
     uint16_t at;            /* scratch: its wallet's place in the batch */
+    unsigned ord;           /* its place among the entries of the batch it flew in, from 1; 0: in none */
+    char batch[37];         /* the name of that batch */
     char req[37], wallet[48], actor[64], role[16], request_id[72], ip[48];
 };
 
@@ -49,6 +52,8 @@ struct lane {
     bool slow, refuse, kicked;
     ltimer_t *grace;
     list_t queue, replay, flight; /* replay: sent before, or to be sent one by one; ahead of the queue */
+    list_t behind;  /* a batch sent while the flight is out, so that PostgreSQL need not wait for us between the two */
+    list_t suspect; /* a batch refused by locks while another was behind it: probed once that one is back */
     fly_t fly;
     unsigned locks;   /* batches refused in a row */
     unsigned ones_left;
@@ -76,6 +81,7 @@ struct writer {
     ltimer_t *scan;
     wreq_t *oldest, *newest;
     unsigned live, waiting;
+    unsigned crowd, landings; /* as many as lately owed an answer at once */
     slow_wallet_t *slows;
     unsigned slows_n;
     group_t *groups;
@@ -83,11 +89,12 @@ struct writer {
     uint16_t *table; /* wallet -> group + 1 */
     unsigned table_mask;
     uint64_t key[2], seed, counter;
-    buf_t arr[12];
+    buf_t arr[ARRAYS];
     struct { ctr_t *batches, *rows, *moved, *resent, *timeouts, *full, *down; hist_t *size; gauge_t *waiting; } m;
 };
 
 static void kick(lane_t *n);
+static void send_probe(lane_t *n);
 static void on_batch(void *ctx, xerr_t err, const pg_rows_t *rows);
 static void on_one(void *ctx, xerr_t err, const pg_rows_t *rows);
 static void on_probe(void *ctx, xerr_t err, const pg_rows_t *rows);
@@ -197,6 +204,13 @@ static void fail_list(list_t *q, xerr_t err)
     }
 }
 
+static void fail_landed(list_t *f, xerr_t err)
+{
+    wreq_t *r;
+    while ((r = list_pop(f)))
+        req_fail(r, err);
+}
+
 static void to_slow(wreq_t *r)
 {
     writer_t *w = r->w;
@@ -278,71 +292,92 @@ static void list_sort(writer_t *w, list_t *f)
         list_push(f, w->order[i]);
 }
 
-/* A batch of distinct wallets. */
-static void send_update(lane_t *n)
+static void name_new(writer_t *w, char out[37])
 {
-    static const pgarr_type_t types[7] = {PGARR_TEXT, PGARR_UUID, PGARR_BOOL, PGARR_TEXT,
-                                          PGARR_TEXT, PGARR_TEXT, PGARR_TEXT};
-    writer_t *w = n->w;
-    list_sort(w, &n->flight);
-    arr_open(w, types, 7);
-    for (wreq_t *r = n->flight.head; r; r = r->next) {
-        pgarr_text(&w->arr[0], r->wallet);
-        pgarr_uuid(&w->arr[1], r->req);
-        pgarr_bool(&w->arr[2], r->enabled);
-        arr_who(w, 3, r);
+    uuid7_from(loop_wall_us(w->l) / 1000, w->seed, ++w->counter, out);
+}
+
+/* The last array: the batch's name. Every request remembers where it flew. */
+static void arr_name(writer_t *w, list_t *f, buf_t *arr)
+{
+    char name[37];
+    unsigned ord = 0;
+    name_new(w, name);
+    pgarr_uuid(arr, name);
+    for (wreq_t *r = f->head; r; r = r->next) {
+        r->ord = ++ord;
+        memcpy(r->batch, name, sizeof name);
     }
+}
+
+/* A batch of distinct wallets. */
+static void send_update(lane_t *n, list_t *f)
+{
+    static const pgarr_type_t types[7] = {PGARR_TEXT, PGARR_BOOL, PGARR_TEXT, PGARR_TEXT,
+                                          PGARR_TEXT, PGARR_TEXT, PGARR_UUID};
+    writer_t *w = n->w;
+    list_sort(w, f);
+    arr_open(w, types, 7);
+    for (wreq_t *r = f->head; r; r = r->next) {
+        pgarr_text(&w->arr[0], r->wallet);
+        pgarr_bool(&w->arr[1], r->enabled);
+        arr_who(w, 2, r);
+    }
+    arr_name(w, f, &w->arr[6]);
     pg_send_arrays(n->pg, SQL_BOT_UPDATE, w->arr, on_batch, n);
 }
 
 /* A batch in which some wallet has several requests. */
-static void send_groups(lane_t *n, unsigned groups)
+static void send_groups(lane_t *n, list_t *f, unsigned groups)
 {
-    static const pgarr_type_t types[12] = {PGARR_TEXT, PGARR_BOOL, PGARR_INT4, PGARR_TEXT, PGARR_UUID, PGARR_BOOL,
-                                           PGARR_BOOL, PGARR_INT4, PGARR_TEXT, PGARR_TEXT, PGARR_TEXT, PGARR_TEXT};
+    static const pgarr_type_t types[ARRAYS] = {PGARR_TEXT, PGARR_BOOL, PGARR_INT4, PGARR_TEXT, PGARR_BOOL, PGARR_BOOL,
+                                           PGARR_INT4, PGARR_TEXT, PGARR_TEXT, PGARR_TEXT, PGARR_TEXT, PGARR_UUID};
     writer_t *w = n->w;
-    arr_open(w, types, 12);
+    arr_open(w, types, ARRAYS);
     for (unsigned i = 0; i < groups; i++) {
         pgarr_text(&w->arr[0], w->groups[i].wallet);
         pgarr_bool(&w->arr[1], w->groups[i].last);
         pgarr_int4(&w->arr[2], (int32_t)w->groups[i].n);
     }
-    for (wreq_t *r = n->flight.head; r; r = r->next) {
+    for (wreq_t *r = f->head; r; r = r->next) {
         group_t *g = &w->groups[r->at];
         pgarr_text(&w->arr[3], r->wallet);
-        pgarr_uuid(&w->arr[4], r->req);
-        pgarr_bool(&w->arr[5], r->enabled);
+        pgarr_bool(&w->arr[4], r->enabled);
         if (g->prev)
-            pgarr_bool(&w->arr[6], g->prev->enabled);
+            pgarr_bool(&w->arr[5], g->prev->enabled);
         else
-            pgarr_null(&w->arr[6]);
-        pgarr_int4(&w->arr[7], (int32_t)(g->n - ++g->seen));
-        arr_who(w, 8, r);
+            pgarr_null(&w->arr[5]);
+        pgarr_int4(&w->arr[6], (int32_t)(g->n - ++g->seen));
+        arr_who(w, 7, r);
         g->prev = r;
     }
+    arr_name(w, f, &w->arr[11]);
     pg_send_arrays(n->pg, SQL_BOT_BATCH, w->arr, on_batch, n);
 }
 
-static void send_batch(lane_t *n)
+static void send_batch(lane_t *n, list_t *f)
 {
     writer_t *w = n->w;
-    unsigned groups = batch_groups(w, &n->flight);
+    unsigned groups = batch_groups(w, f);
     ctr_inc(w->m.batches);
-    ctr_add(w->m.rows, n->flight.n);
-    hist_add(w->m.size, n->flight.n);
+    ctr_add(w->m.rows, f->n);
+    hist_add(w->m.size, f->n);
     n->fly = FLY_BATCH;
-    if (groups == n->flight.n)
-        send_update(n);
+    if (groups == f->n)
+        send_update(n, f);
     else
-        send_groups(n, groups);
+        send_groups(n, f, groups);
 }
 
 static void send_one(lane_t *n, wreq_t *r)
 {
-    char if_version[24];
+    char if_version[24], ord[12];
     snprintf(if_version, sizeof if_version, "%lld", (long long)r->if_version);
-    const char *params[] = {r->req,   r->wallet, r->enabled ? "t" : "f", if_version,
-                            r->actor, r->role,   r->request_id,          r->ip};
+    snprintf(ord, sizeof ord, "%u", r->ord);
+    if (!r->req[0])
+        name_new(n->w, r->req);
+    const char *params[] = {r->req,     r->ord ? r->batch : NULL, r->ord ? ord : NULL, r->wallet,     r->enabled ? "t" : "f",
+                            if_version, r->actor,                 r->role,             r->request_id, r->ip};
     pg_send(n->pg, SQL_BOT_ONE, params, on_one, n);
 }
 
@@ -354,12 +389,12 @@ static bool flight_has(const list_t *f, const char *wallet)
     return false;
 }
 
-static void board(lane_t *n, wreq_t *r)
+static void board(lane_t *n, list_t *f, wreq_t *r)
 {
     n->w->waiting--;
     r->flying = true;
     r->tries++;
-    list_push(&n->flight, r);
+    list_push(f, r);
 }
 
 /* One by one: the first waiting request of each wallet, so that a locked wallet costs one lock_timeout. */
@@ -375,7 +410,7 @@ static void fly_ones(lane_t *n, list_t *from, bool conditional)
         if (flight_has(&n->flight, r->wallet))
             continue;
         list_remove(from, r);
-        board(n, r);
+        board(n, &n->flight, r);
     }
     n->fly = FLY_ONES;
     n->ones_left = n->flight.n;
@@ -386,17 +421,26 @@ static void fly_ones(lane_t *n, list_t *from, bool conditional)
 static void fly_batch(lane_t *n)
 {
     wreq_t *next;
+    list_t *f = n->flight.head ? &n->behind : &n->flight;
     const char *only = n->slow ? n->queue.head->wallet : NULL;
-    for (wreq_t *r = n->queue.head; r && n->flight.n < n->w->c.batch_max; r = next) {
+    for (wreq_t *r = n->queue.head; r && f->n < n->w->c.batch_max; r = next) {
         next = r->next;
         if (only && strcmp(r->wallet, only) != 0)
             continue;
         if (r->if_version >= 0)
             break;
         list_remove(&n->queue, r);
-        board(n, r);
+        board(n, f, r);
     }
-    send_batch(n);
+    send_batch(n, f);
+}
+
+/* Sending ahead is for when nobody else is likely to join: as many requests owe an answer as lately at the most. A batch
+ * sent sooner would be a smaller one, and each costs a commit. */
+static bool may_fly_behind(const lane_t *n)
+{
+    return n->fly == FLY_BATCH && !n->slow && !n->behind.head && !n->suspect.head && !n->replay.head && n->locks == 0 &&
+           n->queue.head && n->queue.head->if_version < 0 && n->w->live >= n->w->crowd;
 }
 
 /* What belongs to a wallet that moved to the slow lane after it was queued here follows it. */
@@ -421,10 +465,15 @@ static void send_waiting(void *ctx)
 {
     lane_t *n = ctx;
     n->kicked = false;
-    if (n->w->closing || n->fly != FLY_NONE || !pg_up(n->pg))
+    if (n->w->closing || !pg_up(n->pg) || (n->fly != FLY_NONE && !may_fly_behind(n)))
         return;
     shed(n);
-    if (n->replay.head)
+    if (n->fly != FLY_NONE) {
+        if (may_fly_behind(n))
+            fly_batch(n);
+    } else if (n->suspect.head) {
+        send_probe(n);
+    } else if (n->replay.head)
         fly_ones(n, &n->replay, false);
     else if (n->queue.head && n->queue.head->if_version >= 0)
         fly_ones(n, &n->queue, true);
@@ -436,7 +485,7 @@ static void send_waiting(void *ctx)
 /* At the end of this turn, so that all that arrived in it travels together; an idle lane still sends without delay. */
 static void kick(lane_t *n)
 {
-    if (n->kicked || n->fly != FLY_NONE || n->w->closing)
+    if (n->kicked || n->w->closing || (n->fly != FLY_NONE && !may_fly_behind(n)))
         return;
     n->kicked = true;
     loop_defer(n->w->l, send_waiting, n);
@@ -447,8 +496,9 @@ static void kick(lane_t *n)
 static list_t land(lane_t *n)
 {
     list_t f = n->flight;
-    n->flight = (list_t){0};
-    n->fly = FLY_NONE;
+    n->flight = n->behind;
+    n->behind = (list_t){0};
+    n->fly = n->flight.head ? FLY_BATCH : FLY_NONE;
     for (wreq_t *r = f.head; r; r = r->next)
         r->flying = false;
     return f;
@@ -473,58 +523,87 @@ static void again(lane_t *n, list_t *f, xerr_t err)
     list_front(&n->replay, &keep);
 }
 
-static void batch_done(lane_t *n, list_t *f, const pg_rows_t *rows)
+/* One row: the time, and the versions in the order in which the requests were sent. */
+static void batch_done(list_t *f, const pg_rows_t *rows)
 {
-    unsigned i = 0;
-    bool whole = pg_rows_n(rows) == f->n;
+    const char *p = "";
+    int64_t us = 0;
     wreq_t *r;
-    /* Answers are matched by ord, which the statement orders by. */
-    for (; (r = list_pop(f)); i++) {
-        if (whole && pg_i64(rows, i, 0) == (int64_t)i + 1)
-            req_end(r, XE_OK, r->enabled, pg_i64(rows, i, 1), pg_i64(rows, i, 2));
-        else
+    if (pg_rows_n(rows) == 1) {
+        us = pg_i64(rows, 0, 0);
+        p = pg_text(rows, 0, 1).p;
+    }
+    while ((r = list_pop(f))) {
+        char *end;
+        long long v = *p ? strtoll(p + 1, &end, 10) : 0;
+        if (v < 1) {
             req_fail(r, XE_INTERNAL);
+            continue;
+        }
+        p = end;
+        req_end(r, XE_OK, r->enabled, v, us);
     }
 }
 
-static void send_probe(lane_t *n, list_t *f)
+/* Which of the suspects' rows are locked? */
+static void send_probe(lane_t *n)
 {
     unsigned groups = 0;
     writer_t *w = n->w;
-    n->flight = *f;
+    n->flight = n->suspect;
+    n->suspect = (list_t){0};
     n->fly = FLY_PROBE;
     memset(w->table, 0, (w->table_mask + 1) * sizeof *w->table);
-    for (wreq_t *r = f->head; r; r = r->next) {
-        r->flying = true;
+    for (wreq_t *r = n->flight.head; r; r = r->next)
         group_of(w, r->wallet, &groups);
-    }
     pgarr_open(&w->arr[0], PGARR_TEXT);
     for (unsigned i = 0; i < groups; i++)
         pgarr_text(&w->arr[0], w->groups[i].wallet);
     pg_send_arrays(n->pg, SQL_BOT_PROBE, w->arr, on_probe, n);
 }
 
+/* Refused by a lock: nothing of it was kept. The first such batch waits for the probe, one behind it goes back in line. */
+static void locked_out(lane_t *n, list_t *f)
+{
+    wreq_t *r;
+    list_t back = {0};
+    if (!n->suspect.head) {
+        for (r = f->head; r; r = r->next)
+            r->flying = true;
+        n->suspect = *f;
+        return;
+    }
+    while ((r = list_pop(f))) {
+        if (!r->cb) {
+            req_fail(r, XE_TIMEOUT);
+            continue;
+        }
+        r->tries--;
+        n->w->waiting++;
+        list_push(&back, r);
+    }
+    list_front(&n->queue, &back);
+}
+
 static void on_batch(void *ctx, xerr_t err, const pg_rows_t *rows)
 {
     lane_t *n = ctx;
+    writer_t *w = n->w;
     list_t f = land(n);
-    if (n->w->closing) {
-        wreq_t *r;
-        while ((r = list_pop(&f)))
-            req_fail(r, err == XE_OK ? XE_INTERNAL : XE_CLOSED);
+    if (++w->landings % 64 == 0)
+        w->crowd -= (w->crowd + 63) / 64;
+    if (w->closing) {
+        fail_landed(&f, err == XE_OK ? XE_INTERNAL : XE_CLOSED);
         return;
     }
     if (err == XE_OK) {
         n->locks = 0;
         send_waiting(n); /* PostgreSQL works on the next batch while this one is answered */
-        batch_done(n, &f, rows);
+        batch_done(&f, rows);
     } else if (err == XE_DOWN || (err == XE_TIMEOUT && n->slow)) {
-        wreq_t *r;
-        while ((r = list_pop(&f)))
-            req_fail(r, err);
-    } else if (err == XE_TIMEOUT && ++n->locks < LOCKS_IN_A_ROW && pg_up(n->pg)) {
-        send_probe(n, &f);
-        return;
+        fail_landed(&f, err);
+    } else if (err == XE_TIMEOUT && (n->suspect.head || ++n->locks < LOCKS_IN_A_ROW) && pg_up(n->pg)) {
+        locked_out(n, &f);
     } else {
         n->locks = 0;
         again(n, &f, err);
@@ -609,6 +688,7 @@ static void on_grace(void *ctx)
 {
     lane_t *n = ctx;
     n->refuse = true;
+    fail_landed(&n->suspect, XE_DOWN);
     fail_list(&n->replay, XE_DOWN);
     fail_list(&n->queue, XE_DOWN);
 }
@@ -686,11 +766,11 @@ void writer_set(writer_t *w, span_t wallet, bool enabled, int64_t if_version, co
     text_copy(r->role, sizeof r->role, who->role);
     text_copy(r->request_id, sizeof r->request_id, who->request_id);
     text_copy(r->ip, sizeof r->ip, who->source_ip);
-    uuid7_from(loop_wall_us(w->l) / 1000, w->seed, ++w->counter, r->req);
     r->older = w->newest;
     *(w->newest ? &w->newest->newer : &w->oldest) = r;
     w->newest = r;
-    w->live++;
+    if (++w->live > w->crowd)
+        w->crowd = w->live;
     lane_t *n = lane_of(r);
     if (n->refuse || w->waiting >= w->c.queue_max) {
         r->early = n->refuse ? XE_DOWN : XE_FULL;
@@ -755,7 +835,7 @@ writer_t *writer_open(loop_t *l, const writer_conf_t *c, metrics_t *m, pg_metric
     w->table_mask = cap - 1;
     w->table = calloc(cap, sizeof *w->table);
     XASSERT(w->slows && w->groups && w->order && w->table);
-    for (unsigned i = 0; i < 12; i++)
+    for (unsigned i = 0; i < ARRAYS; i++)
         buf_init(&w->arr[i], BATCH_TEXT_MAX);
     w->scan = ltimer_new(l, on_scan, w);
     lane_open(w, &w->fast, &c->fast, false, pm);
@@ -766,6 +846,7 @@ writer_t *writer_open(loop_t *l, const writer_conf_t *c, metrics_t *m, pg_metric
 static void lane_close(lane_t *n)
 {
     pg_close(n->pg);
+    fail_landed(&n->suspect, XE_CLOSED);
     fail_list(&n->replay, XE_CLOSED);
     fail_list(&n->queue, XE_CLOSED);
     ltimer_free(n->grace);
@@ -774,7 +855,7 @@ static void lane_close(lane_t *n)
 static void writer_free(void *obj)
 {
     writer_t *w = obj;
-    for (unsigned i = 0; i < 12; i++)
+    for (unsigned i = 0; i < ARRAYS; i++)
         buf_fini(&w->arr[i]);
     free(w->slows);
     free(w->groups);

@@ -1,15 +1,16 @@
 /* Group commit of bot changes. Internal to storage/; bots.h is the door.
  *
  * Two lanes, one connection each. The fast lane sends everything that waits (at most batch_max requests) as one statement
- * as soon as the previous one has returned, at the end of that turn of the loop: no timer gathers. Several changes of a wallet in a batch touch its row once;
- * the last wins, each gets its own version, audit row and answer.
+ * as soon as the previous one has returned, at the end of that turn of the loop: no timer gathers. One more batch is sent
+ * ahead when nobody else is likely to join it. Several changes of a wallet in a batch touch its row once; the last wins,
+ * each gets its own version, audit row and answer.
  *
  *   lock_timeout   the batch rolled back whole; a probe finds the locked wallets, they and their later requests move to
  *                  the slow lane (one wallet at a time, long lock_timeout), the rest goes out again as a batch. A wallet
  *                  leaves the slow lane when nothing of it waits there, so its requests keep their order.
  *   other error    one by one, so that a bad request answers for itself only.
- *   link lost      outcome unknown: one by one on the next connection, once, by the request's own name, which the audit
- *                  log holds when it had been committed: then the first answer is given again. XE_DOWN when no connection
+ *   link lost      outcome unknown: one by one on the next connection, once, with the name of the batch it was in: when
+ *                  that was committed the first answer is given again, else that batch can never be committed any more. XE_DOWN when no connection
  *                  comes in time.
  *   conditional    if_version >= 0: its own statement, at most one per wallet in flight.
  *

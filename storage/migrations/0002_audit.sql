@@ -3,12 +3,15 @@
 -- All rows written by one statement share prev_hash, the head's hash when that statement locked the head. A row's hash is
 -- sha256(prev_hash || audit_text(row)); the head's next hash is sha256(prev_hash || the rows' hashes in order of seq).
 -- Whoever appends locks the rows it changes first and the head last, so nobody waits for anything while holding the head.
+--
+-- Every append has a name of the server's making. A name is good for one append: a statement that was sent, lost with its
+-- connection and arrives late finds its name taken, by its own repeat or by a cancellation (n = 0), and changes nothing.
 
 CREATE TABLE audit_head (
     one  boolean PRIMARY KEY DEFAULT true CHECK (one),
     seq  bigint NOT NULL,
     hash bytea NOT NULL CHECK (length(hash) = 32)
-) WITH (fillfactor = 10);
+);
 INSERT INTO audit_head (seq, hash) VALUES (0, sha256('xorj audit'::bytea));
 
 CREATE TABLE audit_log (
@@ -22,10 +25,18 @@ CREATE TABLE audit_log (
     after      json,
     request_id text NOT NULL,
     source_ip  text NOT NULL,
-    req        uuid NOT NULL UNIQUE, -- the server's own name of this write: a repeat after a lost connection finds it
     prev_hash  bytea NOT NULL,
     hash       bytea NOT NULL
 );
+
+-- The names, one row per append: a key per batch costs a fiftieth of a key per row. Purged after a day.
+CREATE TABLE audit_batch (
+    id uuid PRIMARY KEY,
+    lo bigint NOT NULL, -- its first seq
+    n  integer NOT NULL CHECK (n >= 0),
+    at timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX audit_batch_at ON audit_batch (at);
 
 CREATE FUNCTION audit_refuse() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -43,11 +54,11 @@ $$ SELECT (extract(epoch FROM t) * 1000000)::bigint $$;
 -- One spelling per row, a line per column. No column holds a line break (writers replace them, audit_verify() refuses
 -- them), so no two different rows read the same. An absent before or after is an empty line, which is no JSON.
 CREATE FUNCTION audit_text(seq bigint, at timestamptz, actor text, role text, action text, target text, before json,
-                           after json, request_id text, source_ip text, req uuid) RETURNS text
+                           after json, request_id text, source_ip text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
 $$ SELECT seq::text || E'\n' || us(at)::text || E'\n' || actor || E'\n' || role || E'\n' || action || E'\n' || target
        || E'\n' || coalesce(before::text, '') || E'\n' || coalesce(after::text, '') || E'\n' || request_id || E'\n'
-       || source_ip || E'\n' || req::text $$;
+       || source_ip $$;
 
 -- Free text as a column of the log takes it.
 CREATE FUNCTION audit_line(t text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
@@ -68,9 +79,10 @@ BEGIN
     p_source_ip := audit_line(p_source_ip);
     SELECT * INTO STRICT h FROM audit_head WHERE one FOR UPDATE;
     row_hash := sha256(h.hash || convert_to(audit_text(h.seq + 1, now(), p_actor, p_role, p_action, p_target, p_before,
-                                                       p_after, p_request_id, p_source_ip, p_req), 'UTF8'));
-    INSERT INTO audit_log (seq, at, actor, role, action, target, before, after, request_id, source_ip, req, prev_hash, hash)
-    VALUES (h.seq + 1, now(), p_actor, p_role, p_action, p_target, p_before, p_after, p_request_id, p_source_ip, p_req,
+                                                       p_after, p_request_id, p_source_ip), 'UTF8'));
+    INSERT INTO audit_batch (id, lo, n) VALUES (p_req, h.seq + 1, 1);
+    INSERT INTO audit_log (seq, at, actor, role, action, target, before, after, request_id, source_ip, prev_hash, hash)
+    VALUES (h.seq + 1, now(), p_actor, p_role, p_action, p_target, p_before, p_after, p_request_id, p_source_ip,
             h.hash, row_hash);
     UPDATE audit_head SET seq = h.seq + 1, hash = sha256(h.hash || row_hash) WHERE one;
 END $$;
@@ -87,7 +99,7 @@ CREATE FUNCTION audit_verify() RETURNS TABLE (bad_seq bigint, what text) LANGUAG
     ), faults AS (
         SELECT seq, 'row changed' AS what FROM audit_log
         WHERE hash <> sha256(prev_hash || convert_to(audit_text(seq, at, actor, role, action, target, before, after,
-                                                                 request_id, source_ip, req), 'UTF8'))
+                                                                 request_id, source_ip), 'UTF8'))
            OR strpos(concat(actor, role, action, target, before, after, request_id, source_ip), E'\n') > 0
         UNION ALL SELECT lo, 'row missing' FROM chain WHERE n <> hi - lo + 1 OR lo <> coalesce(before_hi, 0) + 1
         UNION ALL SELECT lo, 'chain broken' FROM chain WHERE prev_hash <> coalesce(want_prev, sha256('xorj audit'::bytea))
@@ -98,10 +110,11 @@ CREATE FUNCTION audit_verify() RETURNS TABLE (bad_seq bigint, what text) LANGUAG
     SELECT seq, what FROM faults ORDER BY seq, what LIMIT 1
 $$;
 
--- One change of one bot: conditional when p_if >= 0, and safe to repeat: a req that was committed before is answered as
--- it was then. outcome: 0 done, 1 the version was another.
-CREATE FUNCTION bot_set_one(p_req uuid, p_wallet text, p_enabled boolean, p_if bigint, p_actor text, p_role text,
-                            p_request_id text, p_source_ip text,
+-- One change of one bot: conditional when p_if >= 0, and safe to repeat. p_req names this change alone; p_batch and p_ord
+-- (NULL: none) say where it flew before: when that batch was committed its answer is given again, else the batch is
+-- cancelled. outcome: 0 done, 1 the version was another.
+CREATE FUNCTION bot_set_one(p_req uuid, p_batch uuid, p_ord bigint, p_wallet text, p_enabled boolean, p_if bigint,
+                            p_actor text, p_role text, p_request_id text, p_source_ip text,
                             OUT outcome int, OUT is_enabled boolean, OUT version bigint, OUT updated_us bigint)
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -110,7 +123,11 @@ DECLARE
 BEGIN
     INSERT INTO bot_states (user_vault_address, is_enabled, version) VALUES (p_wallet, false, 0) ON CONFLICT DO NOTHING;
     SELECT * INTO STRICT b FROM bot_states s WHERE s.user_vault_address = p_wallet FOR UPDATE;
-    SELECT * INTO seen FROM audit_log a WHERE a.req = p_req;
+    IF p_batch IS NOT NULL THEN
+        INSERT INTO audit_batch (id, lo, n) VALUES (p_batch, 0, 0) ON CONFLICT DO NOTHING;
+    END IF;
+    SELECT a.* INTO seen FROM audit_batch t JOIN audit_log a ON a.seq = t.lo + CASE WHEN t.id = p_batch THEN p_ord - 1 ELSE 0 END
+    WHERE t.id IN (p_req, p_batch) AND t.n > 0;
     IF FOUND THEN
         SELECT 0, (seen.after ->> 'enabled')::boolean, (seen.after ->> 'version')::bigint, us(seen.at)
         INTO outcome, is_enabled, version, updated_us;

@@ -429,6 +429,35 @@ static void test_audit_guards(void **state)
     assert_chain();
 }
 
+/* A batch whose fate is unknown is asked for by name: the answer is given again, or the batch is made impossible. */
+static void test_lost_batch(void **state)
+{
+    enum { N = 20 };
+    static toggle_t t[N];
+    char sql[512], first[128], name[40];
+    (void)state;
+    answered = 0;
+    for (unsigned i = 0; i < N; i++)
+        toggle(&t[i], 900 + i, true, -1);
+    wait_answers(N, 5000);
+    snprintf(name, sizeof name, "%s", fx_sql(&fx, "SELECT id FROM audit_batch WHERE n > 1 ORDER BY lo DESC LIMIT 1"));
+    int64_t rows = fx_num(&fx, "SELECT count(*) FROM audit_log");
+    snprintf(sql, sizeof sql, "SELECT a.target || ' ' || (a.after ->> 'version') FROM audit_batch t JOIN audit_log a ON a.seq = t.lo + 1"
+                              " WHERE t.id = '%s'", name);
+    snprintf(first, sizeof first, "%s", fx_sql(&fx, sql));
+    snprintf(sql, sizeof sql, "SELECT a.target || ' ' || (bot_set_one(gen_random_uuid(), '%s', 2, a.target, false, -1, 'x', 'x', 'x', 'x')).version"
+                              " FROM audit_batch t JOIN audit_log a ON a.seq = t.lo + 1 WHERE t.id = '%s'", name, name);
+    assert_string_equal(fx_sql(&fx, sql), first);
+    assert_int_equal(fx_num(&fx, "SELECT count(*) FROM audit_log"), rows);
+
+    snprintf(sql, sizeof sql, "SELECT (bot_set_one(gen_random_uuid(), '01990000-0000-7000-8000-000000000001', 2,"
+                              " (SELECT max(user_vault_address) FROM bot_states), false, -1, 'x', 'x', 'x', 'x')).outcome");
+    assert_int_equal(fx_num(&fx, sql), 0);
+    assert_int_equal(fx_num(&fx, "SELECT count(*) FROM audit_log"), rows + 1);
+    assert_memory_equal(fx_sql(&fx, "INSERT INTO audit_batch (id, lo, n) VALUES ('01990000-0000-7000-8000-000000000001', 1, 1)"), "ERROR", 5);
+    assert_chain();
+}
+
 /* Two servers on one database: neither deadlocks nor forks the chain, versions still grow one by one. */
 static void test_two_writers(void **state)
 {
@@ -600,7 +629,7 @@ int main(void)
         cmocka_unit_test(test_thousand_toggles), cmocka_unit_test(test_locked_row), cmocka_unit_test(test_locked_past_deadline),
         cmocka_unit_test(test_conditions),       cmocka_unit_test(test_get),        cmocka_unit_test(test_queue_bound),
         cmocka_unit_test(test_sessions),         cmocka_unit_test(test_nonce_once), cmocka_unit_test(test_mint),
-        cmocka_unit_test(test_audit_guards),     cmocka_unit_test(test_two_writers), cmocka_unit_test(test_throughput),
+        cmocka_unit_test(test_audit_guards),     cmocka_unit_test(test_lost_batch), cmocka_unit_test(test_two_writers), cmocka_unit_test(test_throughput),
         cmocka_unit_test(test_migrate_again),
         cmocka_unit_test(test_migrate_at_once),
     };
