@@ -17,6 +17,7 @@ static const verb_t verbs[] = {
     {"check-config", cmd_check_config, "check and print the effective configuration, secrets masked: xorj check-config [-c FILE]"},
     {"token", cmd_token, "mint tokens: xorj token [-c FILE] --wallets N | --wallet ADDRESS | --role admin|operator|viewer [--ttl SECONDS]"},
     {"replay", cmd_replay, "recorded frames into books: xorj replay --protocol P --books OUT.json FILE.jsonl [--seed MARKET=FILE]"},
+    {"audit", cmd_audit, "walk the hash chain of the audit log: xorj audit verify [-c FILE] [--json]"},
     {"version", cmd_version, "print version and commit"},
 };
 

@@ -25,7 +25,7 @@ static void checksum(const migration_t *m, char hex[65])
     hex_encode(sum, sizeof sum, hex);
 }
 
-static pgb_t *session_open(const cfg_t *cfg)
+pgb_t *pgb_open_cfg(const cfg_t *cfg)
 {
     buf_t info;
     buf_init(&info, 8192);
@@ -127,7 +127,7 @@ static xerr_t run(pgb_t *b, migrate_mode_t mode)
 
 xerr_t migrate_run(const cfg_t *cfg, migrate_mode_t mode)
 {
-    pgb_t *b = session_open(cfg);
+    pgb_t *b = pgb_open_cfg(cfg);
     if (!b)
         return XE_DOWN;
     xerr_t err = run(b, mode);
@@ -199,7 +199,7 @@ xerr_t sessions_mint(const cfg_t *cfg, struct session_row *rows, unsigned n)
         buf_add(&a[k], "}", 2);
         fits = fits && !a[k].failed;
     }
-    pgb_t *b = fits ? session_open(cfg) : NULL;
+    pgb_t *b = fits ? pgb_open_cfg(cfg) : NULL;
     if (fits)
         err = XE_DOWN;
     if (b)

@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/span.h"
+#include "reactor/config.h"
 #include "reactor/loop.h"
 #include "reactor/metrics.h"
 #include "storage/sql.h"
@@ -75,6 +76,7 @@ void pg_copy(const pg_rows_t *r, unsigned row, unsigned col, char *out, size_t c
 /* Blocking sessions, for the command line and start-up only. Errors go to stderr with the server's own text. */
 typedef struct pgb pgb_t;
 pgb_t *pgb_open(const char *conninfo);
+pgb_t *pgb_open_cfg(const cfg_t *cfg); /* to the configured database (migrate.c); NULL: said on stderr */
 void pgb_close(pgb_t *b);
 xerr_t pgb_exec(pgb_t *b, const char *sql); /* any number of statements */
 /* One statement with text parameters; the rows are good until the next call. */

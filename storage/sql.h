@@ -116,6 +116,19 @@ enum { SQL_LANE_WRITER = 1, SQL_LANE_SLOW = 2, SQL_LANE_READER = 4, SQL_LANE_HOU
       " b AS (DELETE FROM audit_batch WHERE id IN (SELECT id FROM audit_batch"                                             \
       " WHERE at < now() - interval '1 day' LIMIT 100000) RETURNING 1)"                                                    \
       " SELECT (SELECT count(*) FROM n), (SELECT count(*) FROM s)")                                                        \
+    X(SQL_AUDIT_LIST, SQL_LANE_READER, 6,                                                                                  \
+      "SELECT seq, us(at), actor, role, action, target, before, after, request_id, source_ip,"                             \
+      " encode(prev_hash, 'hex'), encode(hash, 'hex') FROM audit_log WHERE ($1::text IS NULL OR actor = $1) AND ($2::text IS NULL OR action = $2)"\
+      " AND ($3::bigint = 0 OR at >= 'epoch'::timestamptz + $3 * interval '1 us')"                                         \
+      " AND ($4::bigint = 0 OR at < 'epoch'::timestamptz + $4 * interval '1 us')"                                          \
+      " AND ($5::bigint = 0 OR seq < $5) ORDER BY seq DESC LIMIT $6::int")                                                 \
+    X(SQL_AUDIT_COUNT, SQL_LANE_READER, 6,                                                                                 \
+      "SELECT count(*) FROM (SELECT 1 FROM audit_log WHERE ($1::text IS NULL OR actor = $1) AND ($2::text IS NULL OR action = $2)"\
+      " AND ($3::bigint = 0 OR at >= 'epoch'::timestamptz + $3 * interval '1 us')"                                         \
+      " AND ($4::bigint = 0 OR at < 'epoch'::timestamptz + $4 * interval '1 us')"                                          \
+      " AND $5::bigint >= 0 AND $6::int > 0 LIMIT 100000) c")                                                              \
+    X(SQL_AUDIT_CHECK, SQL_LANE_READER, 3,                                                                                 \
+      "SELECT bad_seq, what, next_seq, next_hash, done FROM audit_check($1::bigint, $2::bytea, $3::int)")                  \
     X(SQL_PERF, SQL_LANE_READER, 2,                                                                                        \
       "SELECT us(last.at), (last.value_usd * 1000000)::bigint, t.n, t.closed, t.won, us(v.at),"                            \
       " (v.value_usd * 1000000)::bigint"                                                                                   \

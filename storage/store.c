@@ -302,6 +302,7 @@ store_t *store_open(loop_t *l, metrics_t *m, const cfg_t *cfg)
     s->session_loads = flights_new();
     s->perf_loads = flights_new();
     s->opps = oppq_new(s, m);
+    s->audit = audit_walk_new(s);
     s->pg_since_us = s->redis_since_us = s->started_us = loop_wall_us(l);
     s->desk = cfg->feeds_enabled;
     if (cfg->auth_jwt_secret[0])
@@ -342,6 +343,7 @@ void store_close(store_t *s)
     writer_close(s->writer);
     pool_close(s->pool);
     soons_run(s->soons);
+    audit_walk_free(s->audit);
     flights_free(s->session_loads);
     flights_free(s->perf_loads);
     oppq_free(s->opps);

@@ -27,6 +27,7 @@ struct store {
     cache_t *sessions, *perf;
     flights_t *session_loads, *perf_loads;
     oppq_t *opps;
+    struct audit_walk *audit;
     uint8_t mac_key[32]; /* of what Redis keeps for us */
     bool mirror_ok;      /* revocations known to PostgreSQL have been taken out of Redis since its link came up */
     int64_t swept_us;    /* revocations up to here are known */
@@ -56,6 +57,8 @@ bool store_unseal(store_t *s, span_t key, span_t value, span_t *body);
 bool store_pg_away(xerr_t err);                /* of these the caller may fall back to what it remembers */
 
 void users_forget(store_t *s, span_t jti);   /* a revocation became known */
+struct audit_walk *audit_walk_new(store_t *s);
+void audit_walk_free(struct audit_walk *w); /* nothing of it is in flight any more */
 oppq_t *oppq_new(store_t *s, metrics_t *m);
 void oppq_kick(store_t *s);                  /* the housekeeping link is up, or a beat */
 bool oppq_idle(const store_t *s);
