@@ -6,6 +6,7 @@
 #include "base/codec.h"
 #include "base/crypto.h"
 #include "base/rfc3339.h"
+#include "handlers/cursor.h"
 #include "handlers/market.h"
 #include "handlers/oppjson.h"
 #include "handlers/text.h"
@@ -21,27 +22,6 @@ typedef struct {
 static void on_list(void *ctx, xerr_t err, const opp_page_t *page);
 /* GET /api/v1/opportunities/{id} */
 static void on_one(void *ctx, xerr_t err, const opp_page_t *page);
-
-/* ---- cursor: base64url of a version byte and the row's number ----------------------------------------------------- */
-
-static void cursor_text(int64_t seq, char out[32])
-{
-    uint8_t raw[9] = {1};
-    for (int i = 0; i < 8; i++) raw[1 + i] = (uint8_t)((uint64_t)seq >> (56 - 8 * i));
-    b64url_encode(raw, sizeof raw, out, 32);
-}
-
-static xerr_t cursor_parse(span_t text, int64_t *seq)
-{
-    uint8_t raw[16];
-    uint64_t v = 0;
-    size_t n = 0;
-    if (b64url_decode(text, raw, sizeof raw, &n) || n != 9 || raw[0] != 1) return XE_BAD_INPUT;
-    for (int i = 0; i < 8; i++) v = v << 8 | raw[1 + i];
-    if (v == 0 || v > INT64_MAX) return XE_BAD_INPUT;
-    *seq = (int64_t)v;
-    return XE_OK;
-}
 
 /* ---- query -------------------------------------------------------------------------------------------------------- */
 
@@ -108,7 +88,7 @@ void h_opps_list(req_t *r)
 
 static void put_pagination(jw_t *w, unsigned limit, const opp_page_t *p)
 {
-    char cursor[32];
+    char cursor[CURSOR_TEXT];
     jw_key(w, "pagination");
     jw_obj(w);
     put_i64(w, "limit", limit);

@@ -1,0 +1,14 @@
+/* Page cursors: base64url of a version byte and the number of the last row shown. Opaque to clients, the same in every list. */
+#ifndef XORJ_HANDLERS_CURSOR_H
+#define XORJ_HANDLERS_CURSOR_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/span.h"
+
+#define CURSOR_TEXT 32
+void cursor_text(int64_t row, char out[CURSOR_TEXT]);
+xerr_t cursor_parse(span_t text, int64_t *row); /* XE_BAD_INPUT: not one of ours; row is at least 1 */
+
+#endif
