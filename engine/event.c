@@ -1,6 +1,6 @@
 #include "engine/event.h"
 
-static const char *const venue_names[VENUE_N] = {
+const char *const venue_names[VENUE_N + 1] = {
     [VENUE_COINBASE] = "coinbase",
     [VENUE_GEMINI] = "gemini",
     [VENUE_ORCA] = "orca",

@@ -13,6 +13,7 @@
 #include "engine/whirl.h"
 
 typedef enum { VENUE_COINBASE, VENUE_GEMINI, VENUE_ORCA, VENUE_N } venue_t; /* new ones are appended */
+extern const char *const venue_names[VENUE_N + 1]; /* by venue_t, ended by NULL */
 const char *venue_name(venue_t v); /* "coinbase", "gemini", "orca" */
 
 /* An instrument is a (venue, market) row of the engine's configuration; connectors name it by its index. */

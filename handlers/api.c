@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/crypto.h"
+#include "handlers/ask.h"
 #include "handlers/cors.h"
 #include "handlers/guard.h"
 #include "handlers/routes.h"
@@ -16,7 +17,7 @@
 static void on_head(void *ctx, req_t *r);          /* route: 404, 405; body ceiling */
 static void on_request(void *ctx, req_t *r);       /* address limit: 429 */
 static void on_identified(req_t *r, xerr_t err);   /* token: 401; role and ownership: 403; principal limit: 429 */
-static void on_admitted(req_t *r);                 /* content type: 415; query: 400; then the handler */
+static void on_admitted(req_t *r);                 /* content type: 415; path, query, body: 400; then the handler */
 static void on_done(void *ctx, req_t *r, int status, int64_t ns);
 
 enum { TOKENS_KEPT = 4096 };
@@ -172,6 +173,21 @@ static void bad_query(req_t *r)
     else h_bad(r, log_esc(q->fault, name, sizeof name), q->why);
 }
 
+/* Segments of the path and values of the query. False: answered (400). */
+static bool address_ok(req_t *r)
+{
+    const call_t *c = call_of(r);
+    sc_why_t why;
+    if (c->query_err) {
+        bad_query(r);
+        return false;
+    }
+    if (!route_judge(c->route, c->arg, &why) && !query_judge(&c->query, &why)) return true;
+    ctr_inc(c->api->n.invalid_query);
+    h_fail_why(r, XE_BAD_INPUT, why.text);
+    return false;
+}
+
 static void on_admitted(req_t *r)
 {
     const call_t *c = call_of(r);
@@ -181,8 +197,7 @@ static void on_admitted(req_t *r)
         req_error(r, 415, "VALIDATION_ERROR", "Content-Type: application/json is expected, without Content-Encoding", NULL, 0);
         return;
     }
-    if (c->query_err) bad_query(r);
-    else c->route->run(r);
+    if (address_ok(r) && (!reads_body || ask_body(r))) c->route->run(r);
 }
 
 static const char *principal_text(const call_t *c)
@@ -204,60 +219,6 @@ static void on_done(void *ctx, req_t *r, int status, int64_t ns)
 }
 
 /* ---- shared by handlers ------------------------------------------------------------------------------------------- */
-
-bool wallet_param(req_t *r, span_t *out)
-{
-    uint8_t key[32];
-    if (!arg_of(r, "walletAddress", out)) {
-        *out = span_of(call_of(r)->who.c.wallet);
-        if (out->n) return true;
-        h_bad(r, "walletAddress", "required with this token");
-        return false;
-    }
-    /* One's own address was checked when the token was. */
-    if (is_wallet(r) && span_is(*out, call_of(r)->who.c.wallet)) return true;
-    return h_wallet(r, "walletAddress", *out, key);
-}
-
-static bool blank(span_t s)
-{
-    for (size_t i = 0; i < s.n; i++)
-        if (!strchr(" \t\r\n", s.p[i]) || !s.p[i]) return false;
-    return true;
-}
-
-static bool known_key(const char *const *keys, span_t k)
-{
-    for (; *keys; keys++)
-        if (span_is(k, *keys)) return true;
-    return false;
-}
-
-const json_t *body_object(req_t *r, const char *const *keys)
-{
-    api_t *a = api_of(r);
-    const json_t *doc = NULL;
-    const char *why = NULL;
-    span_t body = req_body(r);
-    if ((call_of(r)->route->flags & ROUTE_EMPTY) && blank(body)) body = SPAN_LIT("{}");
-    if (json_parse(body, req_arena(r), &doc, &why)) {
-        ctr_inc(a->n.invalid_json);
-        h_fail_why(r, XE_BAD_INPUT, why ? why : "Malformed JSON");
-        return NULL;
-    }
-    if (json_type(doc) != JSON_OBJ) {
-        ctr_inc(a->n.invalid_schema);
-        h_fail_why(r, XE_BAD_INPUT, "body: a JSON object is expected");
-        return NULL;
-    }
-    for (size_t i = 0; i < json_len(doc); i++) {
-        if (known_key(keys, json_key(doc, i))) continue;
-        ctr_inc(a->n.invalid_schema);
-        h_unknown_key(r, "object", json_key(doc, i));
-        return NULL;
-    }
-    return doc;
-}
 
 who_t who_of(const req_t *r)
 {

@@ -7,6 +7,7 @@
 #include "handlers/jwt.h"
 #include "handlers/limits.h"
 #include "handlers/query.h"
+#include "handlers/schema.h"
 #include "handlers/siws.h"
 #include "handlers/tcache.h"
 #include "handlers/tickets.h"
@@ -19,24 +20,41 @@ typedef enum {
 } access_t;
 
 enum {
-    ROUTE_OWN = 1,    /* has a walletAddress parameter: another wallet's is 403 for wallets */
-    ROUTE_TICKET = 2, /* a one-time ticket in the query is as good as a token */
-    ROUTE_EMPTY = 4   /* the body may hold nothing: none, blanks or {} */
+    ROUTE_OWN = 1,     /* has a walletAddress parameter: another wallet's is 403 for wallets */
+    ROUTE_TICKET = 2,  /* a one-time ticket in the query is as good as a token */
+    ROUTE_EMPTY = 4,   /* an absent or blank body is as good as {} */
+    ROUTE_ETAG = 8,    /* the answer carries an ETag */
+    ROUTE_MATCH = 16,  /* takes If-Match: 412 */
+    ROUTE_FINDS = 32,  /* what is named may be missing: 404 */
+    ROUTE_CLASH = 64,  /* may be refused by the state of things: 409 */
+    ROUTE_RULE = 128,  /* may be refused by a rule that no shape says: 422 */
+    ROUTE_KEY = 256,   /* takes Idempotency-Key: 409 while the first is under way, 422 with another body */
+    ROUTE_OPEN_STATE = 512, /* a 503 has the answer's own shape: it is the answer */
+    ROUTE_TEXT = 1024,      /* the answer is plain text */
+    ROUTE_REFUSES = 2048,   /* answers 401 though anybody may call it: what is sent proves who sends it */
+    ROUTE_UPGRADE = 4096    /* becomes a socket */
 };
 
 #define ROUTE_ARGS_MAX 2
 #define ROUTE_BODY 65536 /* no route takes more, whatever http.body_max allows */
 
+/* One row says all there is to say about a route: routing, gates, judgement of what was sent, and /api/openapi.json. Each
+ * resource file ends with its rows (`const route_t routes_bot[]`, ended by a path that is NULL); handlers/routes.h lists them. */
 typedef struct {
     method_t method;
-    const char *path; /* segments in braces match one non-empty segment */
+    const char *path; /* segments in braces match one non-empty segment; their shapes: route_segment in routes.c */
     access_t access;
     lim_class_t limit;
     unsigned flags;
-    size_t body_max;
+    size_t body_max;        /* ROUTE_BODY for all that are not GET */
     void (*run)(req_t *r);
-    const char *const *query; /* parameters it knows */
+    const schema_t *query;  /* parameters it knows; NULL: none */
+    const schema_t *body;   /* NULL: no body is taken (other than GET: an absent or blank one, or {}) */
+    int status;             /* of the ordinary answer */
+    const schema_t *answer; /* its shape; NULL: no JSON */
+    const char *doc;        /* one plain sentence */
 } route_t;
+#define ROUTE_END {.path = NULL}
 
 typedef struct {
     api_t *api;
@@ -47,6 +65,7 @@ typedef struct {
     span_t arg[ROUTE_ARGS_MAX];
     query_t query;
     xerr_t query_err;
+    const json_t *body; /* judged; NULL: the route takes none */
 } call_t;
 
 typedef struct stream stream_t;
@@ -85,32 +104,14 @@ static inline int64_t now_s(const api_t *a) { return loop_wall_us(a->loop) / 100
 
 /* The wallet a read is about: the parameter, else the caller's own. False: answered (400). */
 bool wallet_param(req_t *r, span_t *out);
-/* The body as a JSON object; only the names in keys (NULL-terminated) may occur. NULL: answered (400). An absent or
- * blank body gives an empty object when the route is ROUTE_EMPTY. */
-const json_t *body_object(req_t *r, const char *const *keys);
+/* The body, already judged by the route's body schema; an empty object when it was absent and the route is ROUTE_EMPTY. Never
+ * NULL for a route with a body schema. The readers below give false for a member that is absent or null. */
+const json_t *body_of(const req_t *r);
+bool body_str(const req_t *r, const char *name, span_t *out);
+bool body_i64(const req_t *r, const char *name, int64_t *out);
+bool body_bool(const req_t *r, const char *name, bool *out);
+bool body_num(const req_t *r, const char *name, span_t *out); /* as written */
+int64_t arg_i64(const req_t *r, const char *name, int64_t absent); /* a judged SC_INT parameter */
 who_t who_of(const req_t *r); /* for audit rows; borrowed from the request */
-
-/* In the order of the table in routes.c. */
-void h_health(req_t *r);
-void h_ready(req_t *r);
-void h_system_status(req_t *r);
-void h_database_health(req_t *r);
-void h_ping(req_t *r);
-void h_version(req_t *r);
-void h_metrics(req_t *r);
-void h_challenge(req_t *r);
-void h_authenticate(req_t *r);
-void h_bot_status(req_t *r);
-void h_bot_enable(req_t *r);
-void h_bot_disable(req_t *r);
-void h_user_performance(req_t *r);
-void h_desk_status(req_t *r);
-void h_opps_list(req_t *r);
-void h_opps_one(req_t *r);
-void h_connectors(req_t *r);
-void h_connector_health(req_t *r);
-void h_book(req_t *r);
-void h_ws(req_t *r);
-void h_ws_ticket(req_t *r);
 
 #endif

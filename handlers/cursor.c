@@ -20,3 +20,9 @@ xerr_t cursor_parse(span_t text, int64_t *row)
     *row = (int64_t)v;
     return XE_OK;
 }
+
+int cursor_fits(const char *text, unsigned long n)
+{
+    int64_t unused;
+    return cursor_parse(span_make(text, n), &unused) == XE_OK;
+}

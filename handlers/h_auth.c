@@ -6,6 +6,7 @@
 
 #include "base/codec.h"
 #include "base/crypto.h"
+#include "handlers/routes.h"
 #include "storage/users.h"
 
 /* POST /api/auth/authenticate, in the order it runs */
@@ -25,19 +26,15 @@ static const char REFUSED[] = "The sign-in was refused";
 
 /* ---- challenge ---------------------------------------------------------------------------------------------------- */
 
-void h_challenge(req_t *r)
+static void h_challenge(req_t *r)
 {
     api_t *a = api_of(r);
-    uint8_t key[32], random[10];
+    uint8_t random[10];
     siws_grant_t g;
-    span_t wallet;
+    span_t wallet = {NULL, 0};
     buf_t text;
     out_t o;
-    if (!arg_of(r, "wallet_address", &wallet)) {
-        h_bad(r, "wallet_address", "required");
-        return;
-    }
-    if (!h_wallet(r, "wallet_address", wallet, key)) return;
+    arg_of(r, "wallet_address", &wallet);
     buf_init(&text, SIWS_TEXT_MAX);
     random_bytes(random, sizeof random);
     siws_issue(&a->issuer, wallet, loop_wall_us(a->loop) / 1000, random, &g, &text);
@@ -58,33 +55,16 @@ static void refuse(req_t *r)
     h_fail_why(r, XE_AUTH, REFUSED);
 }
 
-static bool text_field(req_t *r, const json_t *body, const char *name, size_t max, span_t *out)
-{
-    const json_t *v = json_get(body, name);
-    const char *what = !v ? "required" : "a string is expected";
-    if (v && json_type(v) == JSON_STR) {
-        *out = json_str(v);
-        if (out->n && out->n <= max && !memchr(out->p, '\0', out->n)) return true;
-        what = out->n ? "too long, or holds a zero byte" : "must not be empty";
-    }
-    ctr_inc(api_of(r)->n.invalid_schema);
-    h_bad(r, name, what);
-    return false;
-}
-
 /* False: answered (400). */
 static bool parse(req_t *r, sign_in_t *s)
 {
-    static const char *const keys[] = {"wallet_address", "signature", "message", NULL};
-    const json_t *body = body_object(r, keys);
     span_t wallet, sig;
     size_t n = 0;
     uint8_t raw[68];
-    if (!body || !text_field(r, body, "wallet_address", 64, &wallet) || !text_field(r, body, "signature", 128, &sig) ||
-        !text_field(r, body, "message", SIWS_TEXT_MAX, &s->message))
+    if (!body_str(r, "wallet_address", &wallet) || !body_str(r, "signature", &sig) || !body_str(r, "message", &s->message) || b58_key(wallet, s->key))
         return false;
-    if (!h_wallet(r, "wallet_address", wallet, s->key)) return false;
     if (b64_decode(sig, raw, sizeof raw, &n) || n != sizeof s->sig) {
+        ctr_inc(api_of(r)->n.invalid_schema);
         h_bad(r, "signature", "base64 of 64 bytes is expected");
         return false;
     }
@@ -94,7 +74,7 @@ static bool parse(req_t *r, sign_in_t *s)
     return true;
 }
 
-void h_authenticate(req_t *r)
+static void h_authenticate(req_t *r)
 {
     api_t *a = api_of(r);
     sign_in_t *s = req_alloc(r, sizeof *s);
@@ -163,3 +143,28 @@ static void on_session(void *ctx, xerr_t err, const session_t *created)
     }
     req_drop(r);
 }
+
+/* ---- routes ------------------------------------------------------------------------------------------------------- */
+
+static const schema_t challenge_query[] = {S_REQ("wallet_address", SC_WALLET, .doc = "Who wants to sign in."), S_END};
+static const schema_t challenge_answer[] = {
+    S_REQ("message", SC_STR, .doc = "The text to sign, byte for byte."), S_REQ("nonce", SC_STR), S_REQ("expires_at", SC_TIME), S_END,
+};
+
+static const schema_t sign_in_body[] = {
+    S_REQ("wallet_address", SC_WALLET),
+    S_ROW("signature", SC_STR, SC_REQ | SC_SECRET, .min = 1, .max = 128, .doc = "Base64 of the 64 bytes of an ed25519 signature over the message."),
+    S_REQ("message", SC_STR, .min = 1, .max = SIWS_TEXT_MAX, .doc = "The challenge's message as it was given."),
+    S_END,
+};
+static const schema_t sign_in_answer[] = {
+    S_REQ("success", SC_BOOL), S_REQ("session_token", SC_STR), S_REQ("expires_at", SC_TIME), S_REQ("user_id", SC_UUID), S_END,
+};
+
+const route_t routes_auth[] = {
+    {M_GET, "/api/auth/challenge", ACCESS_PUBLIC, LIM_AUTH, 0, 0, h_challenge, challenge_query, NULL, 200, challenge_answer,
+     "A message to sign, good once and for a short time."},
+    {M_POST, "/api/auth/authenticate", ACCESS_PUBLIC, LIM_AUTH, ROUTE_REFUSES, ROUTE_BODY, h_authenticate, NULL, sign_in_body, 200, sign_in_answer,
+     "Signs a wallet in with its signature over the challenge."},
+    ROUTE_END,
+};

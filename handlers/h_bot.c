@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "handlers/market.h"
+#include "handlers/routes.h"
 #include "handlers/text.h"
 #include "storage/bots.h"
 
@@ -15,7 +16,7 @@ static void on_saved(void *ctx, xerr_t err, const bot_t *bot);
 
 /* ---- status ------------------------------------------------------------------------------------------------------- */
 
-void h_bot_status(req_t *r)
+static void h_bot_status(req_t *r)
 {
     bots_get(api_of(r)->store, span_of(call_of(r)->who.c.wallet), on_status, req_hold(r));
 }
@@ -129,10 +130,9 @@ static void precondition_failed(req_t *r)
 
 static void set_enabled(req_t *r, bool enabled)
 {
-    static const char *const no_keys[] = {NULL};
     int64_t version;
     who_t who = who_of(r);
-    if (!body_object(r, no_keys) || !if_match(r, &version)) return;
+    if (!if_match(r, &version)) return;
     if (version == -2) {
         precondition_failed(r);
         return;
@@ -140,8 +140,8 @@ static void set_enabled(req_t *r, bool enabled)
     bots_set_enabled(api_of(r)->store, span_of(call_of(r)->who.c.wallet), enabled, version, &who, on_saved, req_hold(r));
 }
 
-void h_bot_enable(req_t *r) { set_enabled(r, true); }
-void h_bot_disable(req_t *r) { set_enabled(r, false); }
+static void h_bot_enable(req_t *r) { set_enabled(r, true); }
+static void h_bot_disable(req_t *r) { set_enabled(r, false); }
 
 /* The engine hears of every committed change, also when the client has gone. */
 static void tell_engine(const api_t *a, const bot_t *b)
@@ -181,3 +181,45 @@ static void on_saved(void *ctx, xerr_t err, const bot_t *bot)
     }
     req_drop(r);
 }
+
+/* ---- routes ------------------------------------------------------------------------------------------------------- */
+
+static const schema_t configuration[] = {
+    S_REQ("enabled", SC_BOOL),
+    S_NUL("risk_profile", SC_STR, .choices = S_WORDS("Conservative", "Balanced", "Aggressive")),
+    S_DEC("max_trade_amount"),
+    S_DEC("slippage_tolerance"),
+    S_NUL("strategy", SC_STR),
+    S_END,
+};
+
+static const schema_t status_answer[] = {
+    S_REQ("user_id", SC_UUID),
+    S_REQ("status", SC_STR, .choices = S_WORDS("active", "stopped", "paused")),
+    S_REQ("enabled", SC_BOOL),
+    S_REQ("pause_reasons", SC_ARR, .of = S_LIST(S_REQ("reason", SC_STR))),
+    S_NUL("health_score", SC_INT, .max = 100, .doc = "Share of configured markets that may be traded on now."),
+    S_REQ("version", SC_INT, .doc = "Grows by one with each change; also the ETag."),
+    S_REQ("configuration", SC_OBJ, .of = configuration),
+    S_NUL("last_execution", SC_TIME),
+    S_NUL("updated_at", SC_TIME),
+    S_NUL("performance_metrics", SC_OBJ, .of = schema_nothing),
+    S_NUL("performance", SC_OBJ, .of = schema_nothing),
+    S_NUL("circuit_breakers", SC_OBJ, .of = schema_nothing),
+    S_REQ("reasons", SC_MAP, .of = S_LIST(S_REQ("reason", SC_STR)), .doc = "Why a member is null, by its name."),
+    S_REQ("simulated", SC_BOOL),
+    S_END,
+};
+
+static const schema_t switch_answer[] = {
+    S_REQ("success", SC_BOOL), S_REQ("message", SC_STR), S_REQ("enabled", SC_BOOL), S_REQ("version", SC_INT), S_NUL("updated_at", SC_TIME), S_END,
+};
+
+const route_t routes_bot[] = {
+    {M_GET, "/api/bot/status", ACCESS_WALLET, LIM_USER, ROUTE_ETAG, 0, h_bot_status, NULL, NULL, 200, status_answer, "The state of the caller's bot."},
+    {M_POST, "/api/bot/enable", ACCESS_WALLET, LIM_USER, ROUTE_EMPTY | ROUTE_ETAG | ROUTE_MATCH, ROUTE_BODY, h_bot_enable, NULL, schema_nothing, 200,
+     switch_answer, "Switches the caller's bot on; answered after the commit."},
+    {M_POST, "/api/bot/disable", ACCESS_WALLET, LIM_USER, ROUTE_EMPTY | ROUTE_ETAG | ROUTE_MATCH, ROUTE_BODY, h_bot_disable, NULL, schema_nothing, 200,
+     switch_answer, "Switches the caller's bot off; answered after the commit."},
+    ROUTE_END,
+};

@@ -9,7 +9,7 @@
 #include "base/codec.h"
 #include "base/crypto.h"
 #include "handlers/market.h"
-#include "handlers/text.h"
+#include "handlers/routes.h"
 
 enum { DEPTH_MAX = 1000, DEPTH_DEFAULT = 20, DIGESTS_MAX = 2, WAITING_MAX = 64, SLICE_LEVELS = 2000, VIEW_MAX = 1 << 18 };
 
@@ -33,7 +33,7 @@ static void digest_next(api_t *a);
 
 /* ---- connectors --------------------------------------------------------------------------------------------------- */
 
-void h_connectors(req_t *r)
+static void h_connectors(req_t *r)
 {
     api_t *a = api_of(r);
     buf_t list;
@@ -49,7 +49,7 @@ void h_connectors(req_t *r)
     buf_fini(&list);
 }
 
-void h_connector_health(req_t *r)
+static void h_connector_health(req_t *r)
 {
     api_t *a = api_of(r);
     buf_t one;
@@ -259,24 +259,58 @@ static void send_pool(req_t *r, inst_t i)
     out_send(&o, r, 200);
 }
 
-void h_book(req_t *r)
+static void h_book(req_t *r)
 {
     api_t *a = api_of(r);
     const call_t *c = call_of(r);
-    int64_t depth = DEPTH_DEFAULT;
-    bool digest = false;
-    span_t v;
-    if (arg_of(r, "depth", &v) && (text_u63(v, &depth) || depth < 1 || depth > DEPTH_MAX)) {
-        h_bad(r, "depth", "an integer from 1 to 1000 is expected");
-        return;
-    }
-    if (arg_of(r, "digest", &v) && !(digest = span_is(v, "1")) && !span_is(v, "0")) {
-        h_bad(r, "digest", "0 or 1 is expected");
-        return;
-    }
+    size_t depth = (size_t)arg_i64(r, "depth", DEPTH_DEFAULT);
+    bool digest = arg_i64(r, "digest", 0) == 1;
     inst_t i = market_find(a, c->arg[0], c->arg[1]);
     const book_t *b = i >= 0 ? eng_book(a->eng, i) : NULL;
     if (i < 0) h_fail_why(r, XE_NOT_FOUND, "No book has this venue and market");
-    else if (b) start_book(r, i, (size_t)depth, digest);
+    else if (b) start_book(r, i, depth, digest);
     else send_pool(r, i);
 }
+
+/* ---- routes ------------------------------------------------------------------------------------------------------- */
+
+#define BOOK_HEAD                                                                                                          \
+    S_REQ("venue", SC_STR), S_REQ("market", SC_STR), S_REQ("usable", SC_BOOL), S_NUL("reason", SC_STR), S_NUL("age_ms", SC_INT), \
+        S_REQ("ts", SC_TIME), S_REQ("simulated", SC_BOOL)
+#define SIDE(name) \
+    S_REQ(name, SC_ARR, .of = S_LIST(S_REQ("level", SC_ARR, .min = 2, .max = 2, .of = S_LIST(S_REQ("text", SC_DECIMAL)))), .doc = "Price and size, best first.")
+
+static const schema_t book_query[] = {
+    S_OPT("depth", SC_INT, .min = 1, .max = DEPTH_MAX, .doc = "Levels of each side; 20 when absent."),
+    S_OPT("digest", SC_INT, .max = 1, .doc = "1: also book_sha256, over all levels."),
+    S_END,
+};
+
+static const schema_t list_answer[] = {
+    S_NUL("data", SC_ARR, .of = S_LIST(S_REQ("connector", SC_OBJ, .of = connector_members))), S_REQ("simulated", SC_BOOL), S_END,
+};
+
+static const schema_t book_members[] = {
+    BOOK_HEAD, S_REQ("bid_levels", SC_INT), S_REQ("ask_levels", SC_INT), SIDE("bids"), SIDE("asks"),
+    S_OPT("book_sha256", SC_STR, .pattern = "^[0-9a-f]{64}$", .doc = "Of all levels; when asked for."), S_END,
+};
+
+static const schema_t pool_members[] = {
+    S_REQ("slot", SC_INT), S_REQ("sqrt_price_x64", SC_DECIMAL), S_REQ("liquidity", SC_DECIMAL), S_REQ("tick", SC_INT), S_REQ("tick_spacing", SC_INT),
+    S_REQ("fee_rate_e6", SC_INT), S_END,
+};
+
+static const schema_t book_answer[] = {
+    S_REQ("", SC_ONE, .of = S_LIST(S_REQ("Book", SC_OBJ, .of = book_members),
+                                   S_REQ("Pool", SC_OBJ, .of = S_LIST(BOOK_HEAD, S_NUL("pool", SC_OBJ, .of = pool_members))))),
+    S_END,
+};
+
+const route_t routes_market[] = {
+    {M_GET, "/api/v1/connectors", ACCESS_VIEWER, LIM_STATUS, 0, 0, h_connectors, NULL, NULL, 200, list_answer, "Links to venues and their health."},
+    {M_GET, "/api/v1/connectors/{venue}/health", ACCESS_VIEWER, LIM_STATUS, ROUTE_FINDS, 0, h_connector_health, NULL, NULL, 200, connector_members,
+     "Health of one link."},
+    {M_GET, "/api/v1/books/{venue}/{market}", ACCESS_VIEWER, LIM_OPP, ROUTE_FINDS, 0, h_book, book_query, NULL, 200, book_answer,
+     "The order book, or the state of the pool, behind one market."},
+    ROUTE_END,
+};

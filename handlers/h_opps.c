@@ -3,12 +3,10 @@
 
 #include <stdio.h>
 
-#include "base/codec.h"
-#include "base/crypto.h"
 #include "base/rfc3339.h"
 #include "handlers/cursor.h"
-#include "handlers/market.h"
 #include "handlers/oppjson.h"
+#include "handlers/routes.h"
 #include "handlers/text.h"
 
 enum { LIMIT_MAX = 1000, LIMIT_DEFAULT = 50 };
@@ -25,61 +23,24 @@ static void on_one(void *ctx, xerr_t err, const opp_page_t *page);
 
 /* ---- query -------------------------------------------------------------------------------------------------------- */
 
-static const char *parse_page(req_t *r, opp_query_t *q, const char **what)
+/* Values were judged by list_query; what is absent stays as memset left it. */
+static void parse_query(const req_t *r, opp_query_t *q)
 {
     span_t v;
-    int64_t n;
-    q->limit = LIMIT_DEFAULT;
-    if (arg_of(r, "limit", &v)) {
-        *what = "an integer from 1 to 1000 is expected";
-        if (text_u63(v, &n) || n < 1 || n > LIMIT_MAX) return "limit";
-        q->limit = (unsigned)n;
-    }
-    if (arg_of(r, "cursor", &v)) {
-        *what = "not a cursor this server gave";
-        if (cursor_parse(v, &q->before_seq)) return "cursor";
-    }
-    if (arg_of(r, "since", &v)) {
-        *what = "an RFC 3339 time is expected, for example 2026-11-20T13:00:00Z";
-        if (rfc3339_parse(v, &q->since_us)) return "since";
-    }
-    return NULL;
+    q->limit = (unsigned)arg_i64(r, "limit", LIMIT_DEFAULT);
+    if (arg_of(r, "cursor", &v)) cursor_parse(v, &q->before_seq);
+    if (arg_of(r, "since", &v)) rfc3339_parse(v, &q->since_us);
+    if (arg_of(r, "min_net_bps", &v)) q->has_min_net = !text_x100(v, &q->min_net_bps_x100);
+    arg_of(r, "pair", &q->pair);
+    arg_of(r, "venue", &q->venue);
+    arg_of(r, "decision", &q->decision);
 }
 
-static const char *parse_filters(req_t *r, opp_query_t *q, const char **what)
-{
-    span_t v;
-    if (arg_of(r, "pair", &q->pair)) {
-        *what = "a pair such as SOL/USD is expected";
-        if (!text_is_word(q->pair, 15, "/-")) return "pair";
-    }
-    if (arg_of(r, "venue", &q->venue)) {
-        *what = "no such venue";
-        if (market_venue(q->venue) < 0) return "venue";
-    }
-    if (arg_of(r, "decision", &q->decision)) {
-        *what = "a decision such as OBSERVE_ONLY is expected";
-        if (!text_is_word(q->decision, 15, "_")) return "decision";
-    }
-    if (arg_of(r, "min_net_bps", &v)) {
-        *what = "a number with at most two decimals is expected";
-        if (text_x100(v, &q->min_net_bps_x100)) return "min_net_bps";
-        q->has_min_net = true;
-    }
-    return NULL;
-}
-
-void h_opps_list(req_t *r)
+static void h_opps_list(req_t *r)
 {
     list_t *l = req_alloc(r, sizeof *l);
-    const char *what = NULL, *name;
     memset(l, 0, sizeof *l);
-    name = parse_page(r, &l->q, &what);
-    if (!name) name = parse_filters(r, &l->q, &what);
-    if (name) {
-        h_bad(r, name, what);
-        return;
-    }
+    parse_query(r, &l->q);
     l->r = req_hold(r);
     opps_list(api_of(r)->store, &l->q, on_list, l);
 }
@@ -122,12 +83,7 @@ static void on_list(void *ctx, xerr_t err, const opp_page_t *page)
     req_drop(r);
 }
 
-void h_opps_one(req_t *r)
-{
-    span_t id = call_of(r)->arg[0];
-    if (!uuid_valid(id)) h_bad(r, "id", "a UUID in lower case is expected");
-    else opps_one(api_of(r)->store, id, on_one, req_hold(r));
-}
+static void h_opps_one(req_t *r) { opps_one(api_of(r)->store, call_of(r)->arg[0], on_one, req_hold(r)); }
 
 static void on_one(void *ctx, xerr_t err, const opp_page_t *page)
 {
@@ -147,3 +103,40 @@ static void on_one(void *ctx, xerr_t err, const opp_page_t *page)
     }
     req_drop(r);
 }
+
+/* ---- routes ------------------------------------------------------------------------------------------------------- */
+
+static int fits_pair(const char *p, size_t n) { return text_is_word(span_make(p, n), 15, "/-"); }
+static int fits_decision(const char *p, size_t n) { return text_is_word(span_make(p, n), 15, "_"); }
+
+static const schema_t list_query[] = {
+    S_OPT("limit", SC_INT, .min = 1, .max = LIMIT_MAX, .doc = "50 when absent."),
+    CURSOR_ROW,
+    S_OPT("pair", SC_STR, .min = 1, .max = 15, .pattern = "^[A-Za-z0-9/-]{1,15}$", .fits = fits_pair, .doc = "a pair such as SOL/USD is expected"),
+    S_OPT("venue", SC_STR, .choices = venue_names, .doc = "One of the venues this program knows."),
+    S_OPT("min_net_bps", SC_NUM, .min = -INT32_MAX, .max = INT32_MAX, .places = 2, .doc = "Least net spread in basis points."),
+    S_OPT("since", SC_TIME, .doc = "Detected at this time or later."),
+    S_OPT("decision", SC_STR, .min = 1, .max = 15, .pattern = "^[A-Za-z0-9_]{1,15}$", .fits = fits_decision,
+          .doc = "a decision such as OBSERVE_ONLY is expected"),
+    S_END,
+};
+
+static const schema_t pagination[] = {
+    S_REQ("limit", SC_INT), S_REQ("has_more", SC_BOOL), S_NUL("next_cursor", SC_STR), S_REQ("total_count", SC_INT), S_END,
+};
+
+static const schema_t list_answer[] = {
+    S_REQ("data", SC_ARR, .of = S_LIST(S_REQ("opportunity", SC_OBJ, .of = opp_members))),
+    S_REQ("pagination", SC_OBJ, .of = pagination),
+    S_REQ("total_count", SC_INT, .doc = "Rows that match, counted up to 100,000."),
+    S_REQ("simulated", SC_BOOL),
+    S_END,
+};
+
+static const schema_t one_answer[] = {S_REQ("data", SC_OBJ, .of = opp_members), S_REQ("simulated", SC_BOOL), S_END};
+
+const route_t routes_opps[] = {
+    {M_GET, "/api/v1/opportunities", ACCESS_VIEWER, LIM_OPP, 0, 0, h_opps_list, list_query, NULL, 200, list_answer, "Opportunities, newest first."},
+    {M_GET, "/api/v1/opportunities/{id}", ACCESS_VIEWER, LIM_OPP, ROUTE_FINDS, 0, h_opps_one, NULL, NULL, 200, one_answer, "One opportunity by its id."},
+    ROUTE_END,
+};

@@ -5,14 +5,15 @@
 
 #include "base/version.h"
 #include "handlers/market.h"
+#include "handlers/routes.h"
 #include "handlers/stats.h"
 
 enum { METRICS_MAX = 4 << 20, VIEW_MAX = 1 << 18 };
 
 static bool draining(const api_t *a) { return a->views.draining && a->views.draining(a->views.ctx); }
 
-void h_health(req_t *r) { req_reply(r, 200, "application/json", SPAN_LIT("{\"status\":\"ok\"}")); }
-void h_ping(req_t *r) { req_reply(r, 200, "application/json", SPAN_LIT("{\"status\":\"pong\"}")); }
+static void h_health(req_t *r) { req_reply(r, 200, "application/json", SPAN_LIT("{\"status\":\"ok\"}")); }
+static void h_ping(req_t *r) { req_reply(r, 200, "application/json", SPAN_LIT("{\"status\":\"pong\"}")); }
 
 /* ---- ready -------------------------------------------------------------------------------------------------------- */
 
@@ -25,7 +26,7 @@ static void put_check(jw_t *w, const char *key, bool ok, const char *why)
     jw_end(w);
 }
 
-void h_ready(req_t *r)
+static void h_ready(req_t *r)
 {
     api_t *a = api_of(r);
     store_health_t h;
@@ -88,7 +89,7 @@ static verdict_t judge(const api_t *a, const store_health_t *h, market_count_t n
     return (verdict_t){"healthy", NULL, "All parts work"};
 }
 
-void h_system_status(req_t *r)
+static void h_system_status(req_t *r)
 {
     api_t *a = api_of(r);
     store_health_t h;
@@ -140,11 +141,11 @@ static void on_ping(void *ctx, xerr_t err, int64_t us)
     req_drop(r);
 }
 
-void h_database_health(req_t *r) { store_ping(api_of(r)->store, on_ping, req_hold(r)); }
+static void h_database_health(req_t *r) { store_ping(api_of(r)->store, on_ping, req_hold(r)); }
 
 /* ---- version, metrics, desk status -------------------------------------------------------------------------------- */
 
-void h_version(req_t *r)
+static void h_version(req_t *r)
 {
     out_t o;
     out_init(&o);
@@ -159,7 +160,7 @@ void h_version(req_t *r)
     out_send(&o, r, 200);
 }
 
-void h_metrics(req_t *r)
+static void h_metrics(req_t *r)
 {
     api_t *a = api_of(r);
     buf_t text;
@@ -184,7 +185,7 @@ static void put_counters(const api_t *a, jw_t *w)
     jw_end(w);
 }
 
-void h_desk_status(req_t *r)
+static void h_desk_status(req_t *r)
 {
     api_t *a = api_of(r);
     market_count_t n = market_count(a);
@@ -218,3 +219,86 @@ void h_desk_status(req_t *r)
     out_send(&o, r, 200);
     buf_fini(&list);
 }
+
+/* ---- routes ------------------------------------------------------------------------------------------------------- */
+
+#define FLAG_AND_REASON(flag) S_LIST(S_REQ(flag, SC_BOOL), S_NUL("reason", SC_STR))
+#define MARKETS .of = S_LIST(S_REQ("market", SC_OBJ, .of = market_members))
+
+static const schema_t health_answer[] = {S_REQ("status", SC_STR, .choices = S_WORDS("ok")), S_END};
+static const schema_t ping_answer[] = {S_REQ("status", SC_STR, .choices = S_WORDS("pong")), S_END};
+
+static const schema_t ready_answer[] = {
+    S_REQ("ready", SC_BOOL, .doc = "Whether a write would succeed now."),
+    S_REQ("checks", SC_OBJ, .of = S_LIST(S_REQ("database", SC_OBJ, .of = FLAG_AND_REASON("ok")), S_REQ("redis", SC_OBJ, .of = FLAG_AND_REASON("ok")),
+                                         S_REQ("loop", SC_OBJ, .of = FLAG_AND_REASON("ok")))),
+    S_END,
+};
+
+static const schema_t service[] = {
+    S_REQ("status", SC_STR, .choices = S_WORDS("up", "degraded", "down", "off")),
+    S_NUL("since", SC_TIME),
+    S_ROW("reason", SC_STR, SC_NULL, .doc = "For viewers and up."),
+    S_END,
+};
+
+static const schema_t system_answer[] = {
+    S_REQ("status", SC_STR, .choices = S_WORDS("healthy", "degraded", "fail_safe", "critical")),
+    S_REQ("services", SC_OBJ, .of = S_LIST(S_REQ("database", SC_OBJ, .of = service), S_REQ("redis", SC_OBJ, .of = service),
+                                           S_REQ("market_data", SC_OBJ, .of = service))),
+    S_OPT("markets", SC_ARR, MARKETS, .doc = "For viewers and up."),
+    S_REQ("failSafeMode", SC_OBJ, .of = FLAG_AND_REASON("active")),
+    S_REQ("message", SC_STR),
+    S_REQ("environment", SC_STR, .choices = S_WORDS("development", "staging", "production")),
+    S_REQ("simulated", SC_BOOL),
+    S_REQ("timestamp", SC_TIME),
+    S_END,
+};
+
+static const schema_t database_answer[] = {
+    S_REQ("connected", SC_BOOL),
+    S_NUL("latency_ms", SC_NUM, .doc = "Of one round trip made for this answer."),
+    S_REQ("pool", SC_OBJ, .of = S_LIST(S_REQ("in_use", SC_INT), S_REQ("idle", SC_INT), S_REQ("waiting", SC_INT))),
+    S_REQ("schema_version", SC_INT),
+    S_REQ("schema_wanted", SC_INT),
+    S_REQ("writable", SC_BOOL),
+    S_NUL("since", SC_TIME),
+    S_NUL("reason", SC_STR),
+    S_END,
+};
+
+static const schema_t version_answer[] = {
+    S_REQ("version", SC_STR), S_REQ("commit", SC_STR), S_REQ("build", SC_STR, .choices = S_WORDS("release", "asan")),
+    S_REQ("api_version", SC_STR), S_END,
+};
+
+static const schema_t desk_answer[] = {
+    S_REQ("mode", SC_STR, .choices = S_WORDS("OBSERVE_ONLY")),
+    S_REQ("paused", SC_BOOL),
+    S_REQ("pause_reasons", SC_ARR, .of = S_LIST(S_REQ("reason", SC_STR))),
+    S_NUL("connectors", SC_ARR, .of = S_LIST(S_REQ("connector", SC_OBJ, .of = connector_members))),
+    S_REQ("markets", SC_ARR, MARKETS),
+    S_NUL("risk", SC_OBJ, .of = schema_nothing, .doc = "Null: nothing is executed."),
+    S_REQ("reasons", SC_MAP, .of = S_LIST(S_REQ("reason", SC_STR)), .doc = "Why a member is null, by its name."),
+    S_REQ("counters", SC_OBJ, .of = S_LIST(S_REQ("evaluations", SC_INT), S_REQ("rejected", SC_MAP, .of = S_LIST(S_REQ("count", SC_INT))))),
+    S_REQ("uptime_s", SC_INT),
+    S_REQ("version", SC_STR),
+    S_REQ("simulated", SC_BOOL),
+    S_REQ("ts", SC_TIME),
+    S_END,
+};
+
+const route_t routes_system[] = {
+    {M_GET, "/health", ACCESS_PUBLIC, LIM_OPEN, 0, 0, h_health, NULL, NULL, 200, health_answer, "Is the process alive? Touches nothing else."},
+    {M_GET, "/health/ready", ACCESS_PUBLIC, LIM_OPEN, ROUTE_OPEN_STATE, 0, h_ready, NULL, NULL, 200, ready_answer, "Would a write succeed now?"},
+    {M_GET, "/api/system/status", ACCESS_OPTIONAL, LIM_STATUS, 0, 0, h_system_status, NULL, NULL, 200, system_answer,
+     "State of the parts; viewers and up see reasons and markets."},
+    {M_GET, "/api/database/health", ACCESS_LOCAL, LIM_STATUS, ROUTE_OPEN_STATE, 0, h_database_health, NULL, NULL, 200, database_answer,
+     "One round trip to the database, and its pool."},
+    {M_GET, "/api/v1/ping", ACCESS_PUBLIC, LIM_OPEN, 0, 0, h_ping, NULL, NULL, 200, ping_answer, "Answers pong."},
+    {M_GET, "/api/v1/version", ACCESS_PUBLIC, LIM_OPEN, 0, 0, h_version, NULL, NULL, 200, version_answer, "What runs here."},
+    {M_GET, "/api/metrics", ACCESS_METRICS, LIM_NONE, ROUTE_TEXT, 0, h_metrics, NULL, NULL, 200, NULL, "Figures in the Prometheus text format."},
+    {M_GET, "/metrics", ACCESS_METRICS, LIM_NONE, ROUTE_TEXT, 0, h_metrics, NULL, NULL, 200, NULL, "The same as /api/metrics."},
+    {M_GET, "/api/v1/status", ACCESS_VIEWER, LIM_STATUS, 0, 0, h_desk_status, NULL, NULL, 200, desk_answer, "The desk: mode, connectors, markets, counters."},
+    ROUTE_END,
+};

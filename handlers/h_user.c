@@ -4,23 +4,21 @@
 
 #include <math.h>
 
+#include "handlers/routes.h"
 #include "storage/perf.h"
 
 static void encode(const perf_t *p, buf_t *out);
 static void on_perf(void *ctx, xerr_t err, const perf_hit_t *hit);
 static void send(req_t *r, const perf_hit_t *hit);
 
-void h_user_performance(req_t *r)
+static void h_user_performance(req_t *r)
 {
     api_t *a = api_of(r);
     span_t wallet, text;
     range_t range = RANGE_30D;
     perf_hit_t hit;
     if (!wallet_param(r, &wallet)) return;
-    if (arg_of(r, "timeRange", &text) && range_parse(text, &range)) {
-        h_bad(r, "timeRange", "one of 1D, 7D, 30D, 90D, ALL is expected");
-        return;
-    }
+    if (arg_of(r, "timeRange", &text) && range_parse(text, &range)) range = RANGE_30D; /* judged: cannot be */
     if (perf_peek(a->store, wallet, range, &hit)) send(r, &hit);
     else perf_get(a->store, wallet, range, encode, on_perf, req_hold(r));
 }
@@ -134,3 +132,42 @@ static void encode(const perf_t *p, buf_t *out)
     put_reasons(&w, p);
     jw_end(&w);
 }
+
+/* ---- routes ------------------------------------------------------------------------------------------------------- */
+
+static const schema_t performance_query[] = {
+    S_OPT("walletAddress", SC_WALLET, .doc = "The caller's own when absent; required of viewers."),
+    S_OPT("timeRange", SC_STR, .choices = S_WORDS("1D", "7D", "30D", "90D", "ALL"), .doc = "30D when absent."),
+    S_END,
+};
+
+static const schema_t performance[] = {
+    S_REQ("walletAddress", SC_WALLET),
+    S_DEC("currentVaultValueUSD"),
+    S_NUL("netROI", SC_NUM, .doc = "Percent."),
+    S_NUL("maxDrawdownPercent", SC_NUM),
+    S_REQ("totalTrades", SC_INT),
+    S_NUL("winRate", SC_NUM, .doc = "Percent."),
+    S_NUL("sharpeRatio", SC_NUM, .doc = "Annualised."),
+    S_REQ("chartData", SC_ARR, .of = S_LIST(S_REQ("point", SC_OBJ, .of = S_LIST(S_REQ("timestamp", SC_TIME), S_REQ("value", SC_NUM))))),
+    S_REQ("timeRange", SC_STR, .choices = S_WORDS("1D", "7D", "30D", "90D", "ALL")),
+    S_NUL("lastUpdated", SC_TIME),
+    S_NUL("reason", SC_STR),
+    S_REQ("reasons", SC_MAP, .of = S_LIST(S_REQ("reason", SC_STR)), .doc = "Why a member is null, by its name."),
+    S_END,
+};
+
+static const schema_t performance_answer[] = {
+    S_REQ("success", SC_BOOL),
+    S_REQ("stale", SC_BOOL, .doc = "True: storage is away, this is the last known answer."),
+    S_OPT("age_ms", SC_INT, .doc = "Of a stale answer."),
+    S_REQ("data", SC_OBJ, .of = performance),
+    S_REQ("requestId", SC_STR),
+    S_END,
+};
+
+const route_t routes_user[] = {
+    {M_GET, "/api/user/performance", ACCESS_ANY, LIM_USER, ROUTE_OWN, 0, h_user_performance, performance_query, NULL, 200, performance_answer,
+     "Value and returns of a wallet's vault over a range."},
+    ROUTE_END,
+};

@@ -48,6 +48,39 @@ const char *market_reason(xerr_t why)
     return strncmp(name, "XE_", 3) == 0 ? name + 3 : name;
 }
 
+const schema_t market_members[] = {
+    S_REQ("venue", SC_STR),
+    S_REQ("market", SC_STR, .doc = "The market's name at its venue."),
+    S_NUL("pair", SC_STR),
+    S_REQ("usable", SC_BOOL, .doc = "Whether prices may be taken from it now."),
+    S_NUL("reason", SC_STR, .doc = "Why it is not usable, such as STALE."),
+    S_NUL("age_ms", SC_INT, .doc = "Since the last sign that it is current; null before the first."),
+    S_END,
+};
+
+static const schema_t connector_market[] = {
+    S_REQ("market", SC_STR), S_REQ("usable", SC_BOOL), S_NUL("reason", SC_STR), S_NUL("age_ms", SC_INT), S_END,
+};
+
+const schema_t connector_members[] = {
+    S_REQ("venue", SC_STR),
+    S_REQ("state", SC_STR, .doc = "Where the link stands, such as LIVE."),
+    S_REQ("since", SC_TIME),
+    S_NUL("last_message_age_ms", SC_INT),
+    S_REQ("messages", SC_INT),
+    S_REQ("bytes", SC_INT),
+    S_REQ("gaps", SC_INT, .doc = "Holes found in a venue's numbering or checks."),
+    S_REQ("resyncs", SC_INT),
+    S_REQ("reconnects", SC_INT),
+    S_REQ("garbled", SC_INT, .doc = "Messages that could not be read."),
+    S_REQ("unknown", SC_INT, .doc = "Messages of a kind that is not known."),
+    S_REQ("refused_levels", SC_INT),
+    S_REQ("clock_offset_ms", SC_INT),
+    S_REQ("simulated", SC_BOOL),
+    S_REQ("markets", SC_ARR, .of = S_LIST(S_REQ("market", SC_OBJ, .of = connector_market))),
+    S_END,
+};
+
 static void put_one(const api_t *a, jw_t *w, inst_t i)
 {
     const eng_conf_t *c = eng_conf(a->eng);

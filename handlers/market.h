@@ -14,7 +14,7 @@ int32_t market_pair(const api_t *a, span_t name);                /* -1: no such 
 int32_t market_venue(span_t name);                               /* -1: no such venue */
 /* Why an instrument is not usable, as a code fit for clients: "STALE", "GAP", ... */
 const char *market_reason(xerr_t why);
-/* [{venue, market, pair, usable, reason, age_ms}] */
-void market_put_all(const api_t *a, jw_t *w);
+void market_put_all(const api_t *a, jw_t *w); /* an array of market_members */
+extern const schema_t market_members[], connector_members[]; /* connectors: as api_views_t gives them */
 
 #endif

@@ -31,6 +31,29 @@ static void put_stages(jw_t *w, const opp_row_t *o)
     jw_end(w);
 }
 
+const schema_t opp_members[] = {
+    S_REQ("id", SC_UUID),
+    S_OPT("seq", SC_INT, .doc = "Order of detection in this database."),
+    S_REQ("pair", SC_STR),
+    S_REQ("direction", SC_STR, .choices = S_WORDS("CEX_TO_DEX", "DEX_TO_CEX")),
+    S_REQ("buy_venue", SC_STR),
+    S_REQ("sell_venue", SC_STR),
+    S_DEC("buy_price"), S_DEC("sell_price"), S_DEC("size"), S_DEC("buy_cost"), S_DEC("sell_proceeds"),
+    S_DEC("fee_cex"), S_DEC("fee_dex"), S_DEC("fee_network"), S_DEC("slippage"), S_DEC("fee_total"),
+    S_DEC("basis", .doc = "Quote of one venue in that of the other."),
+    S_DEC("gross_bps"), S_DEC("net_bps"), S_DEC("peak_net_bps"), S_DEC("predicted_pnl"),
+    S_REQ("timestamps", SC_OBJ, .of = S_LIST(S_NUL("source", SC_TIME), S_NUL("received", SC_TIME), S_NUL("parsed", SC_TIME), S_NUL("detected", SC_TIME))),
+    S_REQ("latency", SC_OBJ, .of = S_LIST(S_REQ("receive_to_parse_us", SC_INT), S_REQ("receive_to_detect_us", SC_INT), S_NUL("source_to_detect_us", SC_INT))),
+    S_NUL("detected_at", SC_TIME),
+    S_NUL("ended_at", SC_TIME),
+    S_NUL("lifetime_ms", SC_INT),
+    S_REQ("status", SC_STR, .choices = S_WORDS("open", "closed")),
+    S_REQ("decision", SC_STR),
+    S_NUL("reason_code", SC_STR),
+    S_REQ("simulated", SC_BOOL),
+    S_END,
+};
+
 void opp_json(jw_t *w, const opp_row_t *o, bool simulated)
 {
     jw_obj(w);

@@ -1,12 +1,13 @@
 #include "handlers/query.h"
 
+#include <stdio.h>
+
 #include "base/codec.h"
 
-static int index_of(const char *const *names, span_t name)
+static int index_of(const schema_t *rows, span_t name)
 {
-    for (int i = 0; names && names[i]; i++)
-        if (span_is(name, names[i])) return i;
-    return -1;
+    const schema_t *row = schema_find(rows, name);
+    return row ? (int)(row - rows) : -1;
 }
 
 static xerr_t unescape(span_t in, query_alloc_fn alloc, void *ctx, span_t *out)
@@ -36,17 +37,17 @@ static xerr_t take(span_t pair, query_alloc_fn alloc, void *ctx, query_t *q)
     const char *eq = memchr(pair.p, '=', pair.n);
     span_t name = span_make(pair.p, eq ? (size_t)(eq - pair.p) : pair.n);
     span_t raw = eq ? span_make(eq + 1, pair.n - name.n - 1) : span_make(pair.p + pair.n, 0);
-    int i = index_of(q->names, name);
+    int i = index_of(q->rows, name);
     if (i < 0) return fault(q, name, NULL);
     if (q->value[i].p) return fault(q, name, "given twice");
     return unescape(raw, alloc, ctx, &q->value[i]) ? fault(q, name, "broken percent escape") : XE_OK;
 }
 
-xerr_t query_parse(span_t raw, const char *const *names, query_alloc_fn alloc, void *ctx, query_t *out)
+xerr_t query_parse(span_t raw, const schema_t *rows, query_alloc_fn alloc, void *ctx, query_t *out)
 {
     xerr_t err = XE_OK;
     memset(out, 0, sizeof *out);
-    out->names = names;
+    out->rows = rows;
     for (size_t at = 0; at < raw.n;) {
         const char *amp = memchr(raw.p + at, '&', raw.n - at);
         size_t end = amp ? (size_t)(amp - raw.p) : raw.n;
@@ -59,8 +60,22 @@ xerr_t query_parse(span_t raw, const char *const *names, query_alloc_fn alloc, v
 
 bool query_get(const query_t *q, const char *name, span_t *out)
 {
-    int i = index_of(q->names, span_of(name));
+    int i = index_of(q->rows, span_of(name));
     if (i < 0 || !q->value[i].p) return false;
     if (out) *out = q->value[i];
     return true;
+}
+
+xerr_t query_judge(const query_t *q, sc_why_t *why)
+{
+    for (int i = 0; q->rows && q->rows[i].name; i++) {
+        const schema_t *row = &q->rows[i];
+        if (q->value[i].p) {
+            if (schema_judge_text(row, q->value[i], why)) return XE_BAD_INPUT;
+        } else if (row->flags & SC_REQ) {
+            snprintf(why->text, sizeof why->text, "%s: required", row->name);
+            return XE_BAD_INPUT;
+        }
+    }
+    return XE_OK;
 }

@@ -6,19 +6,22 @@
 
 #include "base/err.h"
 #include "base/span.h"
+#include "handlers/schema.h"
 
-#define QUERY_MAX 8
+#define QUERY_MAX 16
 
 typedef struct {
-    const char *const *names; /* of the route, NULL-terminated; NULL: none allowed */
-    span_t value[QUERY_MAX];  /* by position in names; p == NULL: absent */
-    span_t fault;             /* the name that was refused */
-    const char *why;          /* static; NULL: an unknown name */
+    const schema_t *rows;    /* of the route; NULL: none allowed */
+    span_t value[QUERY_MAX]; /* by position in rows; p == NULL: absent */
+    span_t fault;            /* the name that was refused */
+    const char *why;         /* static; NULL: an unknown name */
 } query_t;
 
 typedef void *(*query_alloc_fn)(void *ctx, size_t n);
-/* alloc gives room for values that hold escapes. XE_BAD_INPUT: fault and why are set. */
-xerr_t query_parse(span_t raw, const char *const *names, query_alloc_fn alloc, void *ctx, query_t *out);
+/* alloc gives room for values that hold escapes. XE_BAD_INPUT: fault and why are set. Values are not judged yet. */
+xerr_t query_parse(span_t raw, const schema_t *rows, query_alloc_fn alloc, void *ctx, query_t *out);
+/* The values by their rows: types, bounds, choices, and what is required. */
+xerr_t query_judge(const query_t *q, sc_why_t *why);
 bool query_get(const query_t *q, const char *name, span_t *out); /* false: absent; out may be NULL */
 
 #endif

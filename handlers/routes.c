@@ -2,48 +2,66 @@
 
 #include <stdio.h>
 
-#define KEYS(...) ((const char *const[]){__VA_ARGS__, NULL})
+static const struct { const char *tag; const route_t *rows; } lists[] = {
+#define X(name) {#name, routes_##name},
+    ROUTE_LISTS(X)
+#undef X
+};
+enum { LISTS = sizeof lists / sizeof *lists };
 
-static const route_t table[] = {
-    /* method, path, access, limit, flags, body, handler, query parameters */
-    {M_GET, "/health", ACCESS_PUBLIC, LIM_OPEN, 0, 0, h_health, NULL},
-    {M_GET, "/health/ready", ACCESS_PUBLIC, LIM_OPEN, 0, 0, h_ready, NULL},
-    {M_GET, "/api/system/status", ACCESS_OPTIONAL, LIM_STATUS, 0, 0, h_system_status, NULL},
-    {M_GET, "/api/database/health", ACCESS_LOCAL, LIM_STATUS, 0, 0, h_database_health, NULL},
-    {M_GET, "/api/v1/ping", ACCESS_PUBLIC, LIM_OPEN, 0, 0, h_ping, NULL},
-    {M_GET, "/api/v1/version", ACCESS_PUBLIC, LIM_OPEN, 0, 0, h_version, NULL},
-    {M_GET, "/api/metrics", ACCESS_METRICS, LIM_NONE, 0, 0, h_metrics, NULL},
-    {M_GET, "/metrics", ACCESS_METRICS, LIM_NONE, 0, 0, h_metrics, NULL},
-
-    {M_GET, "/api/auth/challenge", ACCESS_PUBLIC, LIM_AUTH, 0, 0, h_challenge, KEYS("wallet_address")},
-    {M_POST, "/api/auth/authenticate", ACCESS_PUBLIC, LIM_AUTH, 0, ROUTE_BODY, h_authenticate, NULL},
-
-    {M_GET, "/api/bot/status", ACCESS_WALLET, LIM_USER, 0, 0, h_bot_status, NULL},
-    {M_POST, "/api/bot/enable", ACCESS_WALLET, LIM_USER, ROUTE_EMPTY, ROUTE_BODY, h_bot_enable, NULL},
-    {M_POST, "/api/bot/disable", ACCESS_WALLET, LIM_USER, ROUTE_EMPTY, ROUTE_BODY, h_bot_disable, NULL},
-    {M_GET, "/api/user/performance", ACCESS_ANY, LIM_USER, ROUTE_OWN, 0, h_user_performance, KEYS("walletAddress", "timeRange")},
-
-    {M_GET, "/api/v1/status", ACCESS_VIEWER, LIM_STATUS, 0, 0, h_desk_status, NULL},
-    {M_GET, "/api/v1/opportunities", ACCESS_VIEWER, LIM_OPP, 0, 0, h_opps_list,
-     KEYS("limit", "cursor", "pair", "venue", "min_net_bps", "since", "decision")},
-    {M_GET, "/api/v1/opportunities/{id}", ACCESS_VIEWER, LIM_OPP, 0, 0, h_opps_one, NULL},
-    {M_GET, "/api/v1/connectors", ACCESS_VIEWER, LIM_STATUS, 0, 0, h_connectors, NULL},
-    {M_GET, "/api/v1/connectors/{venue}/health", ACCESS_VIEWER, LIM_STATUS, 0, 0, h_connector_health, NULL},
-    {M_GET, "/api/v1/books/{venue}/{market}", ACCESS_VIEWER, LIM_OPP, 0, 0, h_book, KEYS("depth", "digest")},
-
-    {M_GET, "/api/v1/ws", ACCESS_ANY, LIM_WS, ROUTE_TICKET, 0, h_ws, KEYS("ticket")},
-    {M_POST, "/api/v1/ws-ticket", ACCESS_ANY, LIM_USER, ROUTE_EMPTY, ROUTE_BODY, h_ws_ticket, NULL},
+/* A venue or market of another spelling is merely one we do not have: 404, by the handler. */
+static const schema_t segments[] = {
+    S_REQ("id", SC_UUID, .doc = "The id, in lower case."),
+    S_REQ("venue", SC_STR, .min = 1, .max = 1024, .doc = "The venue's name, such as coinbase."),
+    S_REQ("market", SC_STR, .min = 1, .max = 1024, .doc = "The market's name at its venue, such as SOL-USD."),
+    S_END,
 };
 
 static const struct { method_t m; const char *name; } methods[] = {
     {M_GET, "GET"}, {M_HEAD, "HEAD"}, {M_POST, "POST"}, {M_PUT, "PUT"}, {M_DELETE, "DELETE"}, {M_OPTIONS, "OPTIONS"}, {M_PATCH, "PATCH"},
 };
 
-const route_t *routes_all(size_t *n)
+/* Steps through the lists as if they were one; *list starts at 0 and row at NULL. */
+static const route_t *next_row(size_t *list, const route_t *row)
 {
-    *n = sizeof table / sizeof *table;
-    return table;
+    row = row ? row + 1 : lists[0].rows;
+    while (!row->path) {
+        if (++*list == LISTS) return NULL;
+        row = lists[*list].rows;
+    }
+    return row;
 }
+#define EACH_ROW(list, row) \
+    size_t list = 0;        \
+    for (const route_t *row = next_row(&list, NULL); row; row = next_row(&list, row))
+
+size_t routes_count(void) { return route_index(NULL); }
+
+const route_t *route_at(size_t i)
+{
+    EACH_ROW(list, row)
+        if (!i--) return row;
+    return NULL;
+}
+
+size_t route_index(const route_t *route)
+{
+    size_t i = 0;
+    EACH_ROW(list, row) {
+        if (row == route) break;
+        i++;
+    }
+    return i;
+}
+
+const char *route_tag(const route_t *route)
+{
+    EACH_ROW(list, row)
+        if (row == route) return lists[list].tag;
+    return "";
+}
+
+const schema_t *route_segment(span_t name) { return schema_find(segments, name); }
 
 const char *method_name(method_t m)
 {
@@ -81,8 +99,7 @@ const route_t *route_find(method_t m, span_t path, span_t arg[ROUTE_ARGS_MAX], u
 {
     span_t got[ROUTE_ARGS_MAX] = {{NULL, 0}, {NULL, 0}};
     *allow = 0;
-    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
-        const route_t *t = &table[i];
+    EACH_ROW(list, t) {
         if (!path_matches(t->path, path, got)) continue;
         if (t->method == m || (t->method == M_GET && m == M_HEAD)) {
             memcpy(arg, got, sizeof got);
@@ -91,4 +108,14 @@ const route_t *route_find(method_t m, span_t path, span_t arg[ROUTE_ARGS_MAX], u
         *allow |= (unsigned)t->method | M_OPTIONS | (t->method == M_GET ? M_HEAD : 0u);
     }
     return NULL;
+}
+
+xerr_t route_judge(const route_t *route, const span_t arg[ROUTE_ARGS_MAX], sc_why_t *why)
+{
+    const char *at = strchr(route->path, '{');
+    for (size_t i = 0; at; at = strchr(at + 1, '{'), i++) {
+        const schema_t *row = route_segment(span_make(at + 1, strcspn(at + 1, "}")));
+        if (row && schema_judge_text(row, arg[i], why)) return XE_BAD_INPUT;
+    }
+    return XE_OK;
 }

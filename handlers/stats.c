@@ -45,15 +45,14 @@ static void make_row(metrics_t *m, row_t *row, const char *path, const char *met
 
 stats_t *stats_new(metrics_t *m)
 {
-    size_t n;
-    const route_t *routes = routes_all(&n);
+    size_t n = routes_count();
     stats_t *s = calloc(1, sizeof *s + (n + 1) * sizeof s->row[0]);
     if (!s) return NULL;
     s->m = m;
     s->n = n;
     memset(s->index, STATUSES - 1, sizeof s->index);
     for (int i = 0; i < STATUSES - 1; i++) s->index[statuses[i] - CODE_MIN] = (uint8_t)i;
-    for (size_t i = 0; i < n; i++) make_row(m, &s->row[i], routes[i].path, method_name(routes[i].method));
+    for (size_t i = 0; i < n; i++) make_row(m, &s->row[i], route_at(i)->path, method_name(route_at(i)->method));
     make_row(m, &s->row[n], "unmatched", "any");
     return s;
 }
@@ -62,8 +61,7 @@ void stats_free(stats_t *s) { free(s); }
 
 void stats_add(stats_t *s, const route_t *route, int status, int64_t ns)
 {
-    size_t n;
-    row_t *row = &s->row[route ? (size_t)(route - routes_all(&n)) : s->n];
+    row_t *row = &s->row[route ? route_index(route) : s->n];
     bool known = status >= CODE_MIN && status <= CODE_MAX;
     ctr_inc(counter(s->m, row, known ? s->index[status - CODE_MIN] : STATUSES - 1));
     hist_add(row->seconds, (double)ns * 1e-9);

@@ -6,6 +6,7 @@
 #include "handlers/cors.h"
 #include "handlers/market.h"
 #include "handlers/oppjson.h"
+#include "handlers/routes.h"
 #include "storage/users.h"
 
 enum { SWEEP_MS = 5000, RECHECK_S = 30, RECHECKS_PER_SWEEP = 64, SCRATCH_MAX = 1 << 18 };
@@ -98,7 +99,7 @@ static sub_t *make_sub(stream_t *s, const principal_t *who)
 }
 
 /* GET /api/v1/ws. A browser says where it comes from: that must be this site or an allowed origin. */
-void h_ws(req_t *r)
+static void h_ws(req_t *r)
 {
     api_t *a = api_of(r);
     stream_t *s = a->stream;
@@ -120,13 +121,11 @@ void h_ws(req_t *r)
     if (!req_answered(r)) h_fail(r, err);
 }
 
-void h_ws_ticket(req_t *r)
+static void h_ws_ticket(req_t *r)
 {
-    static const char *const no_keys[] = {NULL};
     api_t *a = api_of(r);
     char ticket[TICKET_LEN + 1];
     out_t o;
-    if (!body_object(r, no_keys)) return;
     if (tickets_issue(a->tickets, &call_of(r)->who, loop_now_ns(a->loop), ticket)) {
         h_fail(r, XE_FULL);
         return;
@@ -299,3 +298,15 @@ void api_publish_inst(api_t *a, const char *venue, const char *market, bool usab
     stream_put_status(a, &w);
     publish(s, CH_STATUS, &all, "changed");
 }
+
+/* ---- routes ------------------------------------------------------------------------------------------------------- */
+
+static const schema_t ws_query[] = {S_ROW("ticket", SC_STR, SC_SECRET, .doc = "A one-time ticket, for callers that cannot send a header."), S_END};
+static const schema_t ticket_answer[] = {S_ROW("ticket", SC_STR, SC_REQ | SC_SECRET), S_REQ("expires_in", SC_INT, .doc = "Seconds."), S_END};
+
+const route_t routes_stream[] = {
+    {M_GET, "/api/v1/ws", ACCESS_ANY, LIM_WS, ROUTE_TICKET | ROUTE_UPGRADE, 0, h_ws, ws_query, NULL, 101, NULL, "Opens the live stream (RFC 6455)."},
+    {M_POST, "/api/v1/ws-ticket", ACCESS_ANY, LIM_USER, ROUTE_EMPTY, ROUTE_BODY, h_ws_ticket, NULL, schema_nothing, 200, ticket_answer,
+     "A ticket that opens one socket within 30 seconds."},
+    ROUTE_END,
+};

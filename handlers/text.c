@@ -45,22 +45,30 @@ static xerr_t scan_number(span_t t, number_t *x)
     return i == t.n ? XE_OK : XE_BAD_INPUT;
 }
 
-xerr_t text_x100(span_t t, int32_t *out)
+xerr_t text_scaled(span_t t, unsigned places, int64_t *floor, bool *exact)
 {
     number_t x;
     int64_t v = 0;
     if (scan_number(t, &x)) return XE_BAD_INPUT;
     while (x.n && *x.digit[x.n - 1] == '0') x.n--, x.exp10++;
-    if (x.n && x.exp10 < -2) return XE_RANGE;
-    for (size_t i = 0; i < x.n; i++) {
-        v = v * 10 + (*x.digit[i] - '0');
-        if (v > INT32_MAX) return XE_RANGE;
-    }
-    for (int e = x.exp10 + 2; v && e > 0; e--) {
-        v *= 10;
-        if (v > INT32_MAX) return XE_RANGE;
-    }
-    *out = (int32_t)(x.neg ? -v : v);
+    int e = x.n ? x.exp10 + (int)places : 0, kept = (int)x.n + (e < 0 ? e : 0);
+    for (int i = 0; i < kept; i++)
+        if (__builtin_mul_overflow(v, 10, &v) || __builtin_add_overflow(v, *x.digit[i] - '0', &v)) return XE_RANGE;
+    for (; v && e > 0; e--)
+        if (__builtin_mul_overflow(v, 10, &v)) return XE_RANGE;
+    *exact = e >= 0; /* the last digit cut is not zero */
+    *floor = x.neg ? -v - !*exact : v;
+    return XE_OK;
+}
+
+xerr_t text_x100(span_t t, int32_t *out)
+{
+    int64_t v;
+    bool exact;
+    xerr_t err = text_scaled(t, 2, &v, &exact);
+    if (err) return err;
+    if (!exact || v > INT32_MAX || v < -INT32_MAX) return XE_RANGE;
+    *out = (int32_t)v;
     return XE_OK;
 }
 
@@ -74,6 +82,12 @@ xerr_t text_u63(span_t t, int64_t *out)
     }
     *out = v;
     return XE_OK;
+}
+
+bool text_is_number(span_t t)
+{
+    number_t x;
+    return scan_number(t, &x) == XE_OK;
 }
 
 bool text_is_decimal(span_t t)

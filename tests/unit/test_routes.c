@@ -35,40 +35,41 @@ static void fill(const char *pattern, char *out, size_t cap)
 
 static void each_row_is_found(void **state)
 {
-    size_t n;
-    const route_t *t = routes_all(&n);
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < routes_count(); i++) {
+        const route_t *t = route_at(i);
         char path[128];
-        fill(t[i].path, path, sizeof path);
-        assert_ptr_equal(find(t[i].method, path), &t[i]);
-        if (t[i].method == M_GET) assert_ptr_equal(find(M_HEAD, path), &t[i]);
-        assert_non_null(t[i].run);
-        assert_true(t[i].method == M_GET || t[i].body_max > 0);
+        fill(t->path, path, sizeof path);
+        assert_ptr_equal(find(t->method, path), t);
+        if (t->method == M_GET) assert_ptr_equal(find(M_HEAD, path), t);
+        assert_int_equal(route_index(t), i);
+        assert_non_null(t->run);
+        assert_true(t->method == M_GET ? !t->body_max && !t->body : t->body_max > 0);
+        assert_true(t->doc && t->doc[0] && t->status >= 101);
+        assert_true(t->answer || (t->flags & (ROUTE_TEXT | ROUTE_UPGRADE)));
     }
 }
 
 static void other_spellings_name_nothing(void **state)
 {
-    size_t n;
-    const route_t *t = routes_all(&n);
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < routes_count(); i++) {
+        const route_t *t = route_at(i);
         char path[128], bad[160];
-        fill(t[i].path, path, sizeof path);
+        fill(t->path, path, sizeof path);
         size_t len = strlen(path);
         snprintf(bad, sizeof bad, "%s/", path);
-        assert_null(find(t[i].method, bad));
+        assert_null(find(t->method, bad));
         snprintf(bad, sizeof bad, "/%s", path);
-        assert_null(find(t[i].method, bad));
+        assert_null(find(t->method, bad));
         snprintf(bad, sizeof bad, "%s;a", path);
-        if (!strchr(t[i].path, '{')) assert_null(find(t[i].method, bad));
+        if (!strchr(t->path, '{')) assert_null(find(t->method, bad));
         for (size_t k = 0; k < len; k++) { /* every letter in the other case */
             memcpy(bad, path, len + 1);
-            if (bad[k] < 'a' || bad[k] > 'z' || strchr(t[i].path, '{')) continue;
+            if (bad[k] < 'a' || bad[k] > 'z' || strchr(t->path, '{')) continue;
             bad[k] = (char)(bad[k] - 'a' + 'A');
-            assert_null(find(t[i].method, bad));
+            assert_null(find(t->method, bad));
             assert_int_equal(allow, 0);
         }
-        for (size_t k = 0; k < len; k++) assert_ptr_not_equal(route_find(t[i].method, span_make(path, k), arg, &allow), &t[i]);
+        for (size_t k = 0; k < len; k++) assert_ptr_not_equal(route_find(t->method, span_make(path, k), arg, &allow), t);
     }
     assert_null(find(M_GET, ""));
     assert_null(find(M_GET, "/"));
@@ -105,13 +106,12 @@ static void what_is_private_stays_so(void **state)
 {
     static const char *const open[] = {"/health", "/health/ready", "/api/system/status", "/api/database/health", "/api/v1/ping", "/api/v1/version",
                                        "/api/metrics", "/metrics", "/api/auth/challenge", "/api/auth/authenticate"};
-    size_t n;
-    const route_t *t = routes_all(&n);
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < routes_count(); i++) {
+        const route_t *t = route_at(i);
         bool listed = false;
-        for (size_t k = 0; k < sizeof open / sizeof *open; k++) listed = listed || strcmp(t[i].path, open[k]) == 0;
-        assert_int_equal(listed, t[i].access < ACCESS_WALLET);
-        assert_true(t[i].limit != LIM_NONE || t[i].access == ACCESS_METRICS);
+        for (size_t k = 0; k < sizeof open / sizeof *open; k++) listed = listed || strcmp(t->path, open[k]) == 0;
+        assert_int_equal(listed, t->access < ACCESS_WALLET);
+        assert_true(t->limit != LIM_NONE || t->access == ACCESS_METRICS);
     }
 }
 

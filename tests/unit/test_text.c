@@ -45,13 +45,13 @@ static void *take(void *ctx, size_t n)
     return p;
 }
 
-static const char *const names[] = {"limit", "pair", NULL};
+static const schema_t rows[] = {S_OPT("limit", SC_INT), S_OPT("pair", SC_STR), S_END};
 
 static xerr_t parse(const char *text, query_t *q)
 {
     static char room[4096];
     char *at = room;
-    return query_parse(span_of(text), names, take, &at, q);
+    return query_parse(span_of(text), rows, take, &at, q);
 }
 
 static void queries(void **state)
