@@ -52,6 +52,9 @@ lim_rule_t lim_rule(const cfg_t *cfg, lim_class_t c)
     case LIM_OPEN: return (lim_rule_t){cfg->limits_open_per_min, 60, 0};
     case LIM_STATUS: return (lim_rule_t){cfg->limits_status_per_min, 60, 0};
     case LIM_OPP: return (lim_rule_t){cfg->limits_opp_per_min, 60, 0};
+    case LIM_TRADES: return (lim_rule_t){cfg->limits_trades_per_min, 60, 0};
+    case LIM_CTRL: return (lim_rule_t){cfg->limits_ctrl_per_min, 60, 0};
+    case LIM_TEST: return (lim_rule_t){cfg->limits_test_per_min, 60, 0};
     case LIM_AUTH: return (lim_rule_t){cfg->limits_auth_per_15min, 900, 0};
     case LIM_USER: return (lim_rule_t){cfg->limits_user_per_min, 60, cfg->limits_user_burst};
     case LIM_WS: return (lim_rule_t){cfg->limits_ws_per_min, 60, 0};

@@ -12,6 +12,7 @@
 
 /* X(id, name, key per address) */
 #define LIM_LIST(X) X(OPEN, "open", true) X(STATUS, "status", false) X(OPP, "opportunities", false) \
+    X(TRADES, "trades", false) X(CTRL, "controls", false) X(TEST, "test", false) \
     X(AUTH, "auth", true) X(USER, "user", false) X(WS, "ws", false)
 typedef enum {
     LIM_NONE,

@@ -61,6 +61,9 @@
     X(limits, open_per_min, INT, "600", 1, 10000000, L, "class open, per address")                                         \
     X(limits, status_per_min, INT, "200", 1, 10000000, L, "class status, per principal or address")                        \
     X(limits, opp_per_min, INT, "100", 1, 10000000, L, "class opportunities, per principal")                               \
+    X(limits, trades_per_min, INT, "100", 1, 10000000, L, "class trades: trades, reports, history; per principal")          \
+    X(limits, ctrl_per_min, INT, "10", 1, 10000000, L, "class controls: controls, account and job creation; per principal") \
+    X(limits, test_per_min, INT, "20", 1, 10000000, L, "class test: test injection; per principal")                        \
     X(limits, auth_per_15min, INT, "100", 1, 10000000, L, "class auth, per address")                                       \
     X(limits, user_per_min, INT, "600", 1, 10000000, L, "class user, per principal")                                       \
     X(limits, user_burst, INT, "60", 1, 10000000, L, "class user, requests in one second")                                 \
@@ -72,7 +75,7 @@
     X(database, user, STR, "xorj", 1, 63, F, "role")                                                                       \
     X(database, password, STR, "", 0, 200, S, "password")                                                                  \
     X(database, ssl, STR, "prefer", 1, 16, F, "disable, prefer, require, verify-ca, verify-full")                          \
-    X(database, max_connections, INT, "7", 5, 50, F, "1 writer, 1 slow lane, 1 housekeeping, the rest readers")            \
+    X(database, max_connections, INT, "8", 5, 50, F, "1 writer, 1 slow lane, 1 housekeeping, 1 listener, the rest readers") \
     X(database, connect_ms, INT, "2000", 100, 60000, F, "connect deadline")                                                \
     X(database, statement_ms, INT, "30000", 100, 600000, F, "statement_timeout")                                           \
     X(database, silent_ms, INT, "5000", 500, 60000, F, "answer overdue: the connection is given up")                       \

@@ -31,6 +31,7 @@ struct pg {
     char *conninfo;
     pg_metrics_t *m;
     pg_hooks_t h;
+    void (*note)(void *ctx, span_t payload, int pid);
     state_t state;
     PGconn *conn;
     watch_t *w;
@@ -384,6 +385,15 @@ static void cmd_end(pg_t *p, xerr_t err, PGresult *res)
         k.cb(k.ctx, err, err ? NULL : &rows);
 }
 
+static void take_notes(pg_t *p)
+{
+    PGnotify *n;
+    while (p->note && p->conn && (n = PQnotifies(p->conn))) {
+        p->note(p->h.ctx, span_of(n->extra), n->be_pid);
+        PQfreemem(n);
+    }
+}
+
 static void take_results(pg_t *p)
 {
     unsigned nulls = 0;
@@ -409,9 +419,16 @@ static void take_results(pg_t *p)
         xerr_t err = err_of(p, p->head->stmt, got);
         if (err == XE_CLOSED) /* the backend says goodbye: nothing more goes out on this connection */
             link_fail_later(p, "the server ended the connection", false);
+        take_notes(p); /* what was told before this answer comes before it */
         cmd_end(p, err, got);
         PQclear(got);
     }
+    take_notes(p);
+}
+
+void pg_on_note(pg_t *p, void (*note)(void *ctx, span_t payload, int pid))
+{
+    p->note = note;
 }
 
 static void flush(pg_t *p)

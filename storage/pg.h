@@ -49,6 +49,9 @@ typedef struct {
 } pg_hooks_t;
 
 pg_t *pg_open(loop_t *l, const pg_conf_t *c, pg_metrics_t *m, pg_hooks_t h);
+/* Notifications of channels this link listens to: payload borrowed until it returns, pid of the backend that sent it. Those
+ * of commits before a statement of this link ran are told before that statement's callback. */
+void pg_on_note(pg_t *p, void (*note)(void *ctx, span_t payload, int pid));
 void pg_close(pg_t *p); /* pending callbacks end with XE_CLOSED now; the object goes at the end of the turn */
 bool pg_up(const pg_t *p);
 unsigned pg_inflight(const pg_t *p);

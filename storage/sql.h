@@ -3,7 +3,7 @@
 #ifndef XORJ_STORAGE_SQL_H
 #define XORJ_STORAGE_SQL_H
 
-enum { SQL_LANE_WRITER = 1, SQL_LANE_SLOW = 2, SQL_LANE_READER = 4, SQL_LANE_HOUSE = 8 };
+enum { SQL_LANE_WRITER = 1, SQL_LANE_SLOW = 2, SQL_LANE_READER = 4, SQL_LANE_HOUSE = 8, SQL_LANE_BUS = 16 };
 #define LANES_BOT (SQL_LANE_WRITER | SQL_LANE_SLOW)
 
 /* BOT_BATCH: $1..$3 one entry per wallet (wallet, last value, number of changes), $4..$11 one per request: wallet, value,
@@ -20,6 +20,8 @@ enum { SQL_LANE_WRITER = 1, SQL_LANE_SLOW = 2, SQL_LANE_READER = 4, SQL_LANE_HOU
  * over the array: the links say enable_seqscan=off), so nothing is sorted.
  *
  * OPP_ORPHANS: a desk that was killed left rows open; the next one ends them when they were last heard of.
+ *
+ * BUS_*: storage/bus.c. The name of a link that listens is what BUS_MEMBERS counts; more than one, and the fence goes out.
  *
  * OPP_PUT: a row already closed is not opened again by a late update. */
 #define SQL_LIST(X)                                                                                                        \
@@ -138,6 +140,16 @@ enum { SQL_LANE_WRITER = 1, SQL_LANE_SLOW = 2, SQL_LANE_READER = 4, SQL_LANE_HOU
       " LEFT JOIN (SELECT at, value_usd FROM vault_valuations WHERE wallet_address = $1 ORDER BY at DESC LIMIT 1) last"    \
       " ON true LEFT JOIN (SELECT at, value_usd FROM vault_valuations WHERE wallet_address = $1"                           \
       " AND at >= to_timestamp($2::bigint / 1e6) ORDER BY at DESC LIMIT 10000) v ON true ORDER BY v.at")                   \
+    X(SQL_BUS_BEAT, SQL_LANE_BUS, 0,                                                                                       \
+      "SELECT count(*) FROM pg_stat_get_activity(NULL) WHERE application_name = 'xorj/listening'"                          \
+      " AND datid = (SELECT oid FROM pg_database WHERE datname = current_database())")                                     \
+    X(SQL_BUS_LISTEN, SQL_LANE_BUS, 0, "LISTEN xorj")                                                                      \
+    X(SQL_BUS_NAME, SQL_LANE_BUS, 0, "SELECT set_config('application_name', 'xorj/listening', false), pg_backend_pid()")   \
+    X(SQL_BUS_FENCE, SQL_LANE_BUS, 1,                                                                                      \
+      "SELECT array_to_string(array_agg(pid), ' '), CASE WHEN count(*) > 1 THEN pg_notify('xorj', $1)::text END"           \
+      " FROM pg_stat_get_activity(NULL) WHERE application_name = 'xorj/listening'"                                         \
+      " AND datid = (SELECT oid FROM pg_database WHERE datname = current_database())")                                     \
+    X(SQL_BUS_POST, SQL_LANE_BUS, 1, "SELECT count(pg_notify('xorj', m)) FROM unnest($1::text[]) AS m")                    \
     X(SQL_OPP_PUT, SQL_LANE_HOUSE, 1,                                                                                      \
       "INSERT INTO opportunities AS o (id, pair, direction, buy_venue, sell_venue, buy_price, sell_price, buy_touch,"      \
       " sell_touch, size, buy_cost, sell_proceeds, fee_cex, fee_dex, fee_network, slippage, fee_total, basis, gross_bps,"  \

@@ -43,23 +43,25 @@ static void note_edges(store_t *s)
 static void on_pg_up(void *ctx)
 {
     store_t *s = ctx;
-    if (!s->house)
+    if (!s->bus)
         return;
     writer_retry_now(s->writer);
     pool_retry_now(s->pool);
     pg_retry_now(s->house);
+    bus_retry_now(s->bus);
     note_edges(s);
 }
 
 static void on_pg_down(void *ctx, bool silent)
 {
     store_t *s = ctx;
-    if (s->closing || !s->house)
+    if (s->closing || !s->bus)
         return;
     if (silent) {
         writer_break(s->writer);
         pool_break(s->pool);
         pg_break(s->house);
+        bus_break(s->bus);
     }
     note_edges(s);
 }
@@ -89,6 +91,13 @@ static void on_house_up(void *ctx)
     sweep(s);
     end_orphans(s);
     oppq_kick(s);
+}
+
+/* A revocation committed anywhere. An empty key: some may have been missed, but what memory holds is then not believed. */
+static void on_session_word(void *ctx, span_t jti)
+{
+    store_t *s = ctx;
+    if (jti.n) users_forget(s, jti);
 }
 
 static void on_redis_up(void *ctx)
@@ -203,6 +212,7 @@ static void on_beat(void *ctx)
         oppq_kick(s);
     }
     writer_counts(s->writer, &in_use, &idle, &waiting);
+    bus_counts(s->bus, &in_use, &idle);
     pool_counts(s->pool, &in_use, &idle, &waiting);
     gauge_set(s->m.in_use, in_use);
     gauge_set(s->m.idle, idle);
@@ -273,9 +283,10 @@ static void open_links(store_t *s, metrics_t *m)
         .queue_max = (unsigned)cfg->database_queue_max,
         .deadline_ms = (unsigned)cfg->http_write_deadline_ms,
     };
+    int64_t readers = cfg->database_max_connections - 4;
     pool_conf_t pc = {
         .link = link_conf(cfg, info.p, "reader", SQL_LANE_READER, cfg->database_slow_lock_ms),
-        .links = (unsigned)cfg->database_max_connections - 3,
+        .links = (unsigned)(readers > 1 ? readers : 1),
         .queue_max = (unsigned)cfg->database_queue_max,
         .timeouts = metrics_ctr(m, "xorj_db_read_timeouts_total", NULL, "Queries answered at their deadline"),
         .full = metrics_ctr(m, "xorj_db_read_full_total", NULL, "Queries refused because the queue was full"),
@@ -284,6 +295,9 @@ static void open_links(store_t *s, metrics_t *m)
     s->writer = writer_open(s->l, &wc, m, &s->pgm, s->soons, (writer_hooks_t){on_pg_up, on_pg_down, s});
     s->pool = pool_open(s->l, &pc, &s->pgm, s->soons, (pool_hooks_t){on_pg_up, on_pg_down, s});
     s->house = pg_open(s->l, &hc, &s->pgm, (pg_hooks_t){on_house_up, on_pg_down, s});
+    pg_conf_t bc = link_conf(cfg, info.p, "bus", SQL_LANE_BUS, cfg->database_slow_lock_ms);
+    s->bus = bus_open(s->l, &bc, m, &s->pgm, (bus_hooks_t){on_pg_up, on_pg_down, s});
+    bus_on(s->bus, BUS_SESSION, on_session_word, s);
     buf_fini(&info);
 }
 
@@ -329,7 +343,7 @@ store_t *store_open(loop_t *l, metrics_t *m, const cfg_t *cfg)
 bool store_idle(const store_t *s)
 {
     return writer_idle(s->writer) && pool_idle(s->pool) && flights_empty(s->session_loads) && flights_empty(s->perf_loads) &&
-           soons_empty(s->soons) && (oppq_idle(s) || !pg_up(s->house));
+           bus_idle(s->bus) && soons_empty(s->soons) && (oppq_idle(s) || !pg_up(s->house));
 }
 
 void store_close(store_t *s)
@@ -342,6 +356,7 @@ void store_close(store_t *s)
     /* Loads that Redis has just dropped went on to the pool, so the pool is closed behind it. */
     writer_close(s->writer);
     pool_close(s->pool);
+    bus_close(s->bus);
     soons_run(s->soons);
     audit_walk_free(s->audit);
     flights_free(s->session_loads);
@@ -351,6 +366,11 @@ void store_close(store_t *s)
     cache_free(s->perf);
     soons_free(s->soons);
     free(s);
+}
+
+bus_t *store_bus(const store_t *s)
+{
+    return s->bus;
 }
 
 /* ---- health ---- */
@@ -370,6 +390,7 @@ void store_health(const store_t *s, store_health_t *out)
         .redis_why = s->rds ? rds_why(s->rds) : "switched off",
     };
     writer_counts(s->writer, &out->pg_in_use, &out->pg_idle, &out->pg_waiting);
+    bus_counts(s->bus, &out->pg_in_use, &out->pg_idle);
     pool_counts(s->pool, &out->pg_in_use, &out->pg_idle, &out->pg_waiting);
 }
 

@@ -15,6 +15,7 @@
 #include "reactor/config.h"
 #include "reactor/loop.h"
 #include "reactor/metrics.h"
+#include "storage/bus.h"
 
 typedef struct store store_t;
 
@@ -31,6 +32,7 @@ typedef struct {
     const char *pg_why, *redis_why; /* short reason while down, fit for an operator */
 } store_health_t;
 void store_health(const store_t *s, store_health_t *out);
+bus_t *store_bus(const store_t *s); /* changes made by other processes */
 /* SELECT 1 through a reader: its round trip in microseconds. */
 void store_ping(store_t *s, void (*cb)(void *ctx, xerr_t err, int64_t us), void *ctx);
 

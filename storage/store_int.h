@@ -2,6 +2,7 @@
 #ifndef XORJ_STORAGE_STORE_INT_H
 #define XORJ_STORAGE_STORE_INT_H
 
+#include "storage/bus_int.h"
 #include "storage/cache.h"
 #include "storage/flight.h"
 #include "storage/opps.h"
@@ -23,6 +24,7 @@ struct store {
     pool_t *pool;
     writer_t *writer;
     pg_t *house;
+    bus_t *bus;
     rds_t *rds; /* NULL when switched off */
     cache_t *sessions, *perf;
     flights_t *session_loads, *perf_loads;

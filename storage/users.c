@@ -42,13 +42,17 @@ static void answer_soon(store_t *s, session_cb cb, void *ctx, xerr_t err, const 
 
 /* ---- memory ---- */
 
-static const kept_t *recall(store_t *s, span_t jti, int64_t *age_ms)
+static const kept_t *recall_at(store_t *s, span_t jti, int64_t *at_ns)
 {
     size_t n;
-    int64_t at = 0;
-    const kept_t *k = cache_get(s->sessions, jti, &n, &at);
-    *age_ms = (loop_now_ns(s->l) - at) / 1000000;
-    return k;
+    *at_ns = 0;
+    return cache_get(s->sessions, jti, &n, at_ns);
+}
+
+static const kept_t *recall(store_t *s, span_t jti)
+{
+    int64_t at;
+    return recall_at(s, jti, &at);
 }
 
 static bool expired(store_t *s, const session_t *v)
@@ -56,12 +60,13 @@ static bool expired(store_t *s, const session_t *v)
     return v->expires_s * 1000000 <= loop_wall_us(s->l);
 }
 
-static void keep(store_t *s, const session_t *v)
+/* at_ns: when the statement was sent that read it. */
+static void keep(store_t *s, const session_t *v, int64_t at_ns)
 {
     kept_t k;
     memset(&k, 0, sizeof k);
     k.s = *v;
-    cache_put(s->sessions, span_of(v->jti), &k, sizeof k, loop_now_ns(s->l));
+    cache_put(s->sessions, span_of(v->jti), &k, sizeof k, at_ns);
 }
 
 void users_forget(store_t *s, span_t jti)
@@ -140,6 +145,7 @@ static bool mirror_read(store_t *s, span_t jti, span_t value, session_t *out)
 typedef struct {
     store_t *s;
     flight_t *g;
+    int64_t sent_ns;
 } load_t;
 
 typedef struct {
@@ -168,8 +174,7 @@ static void land(load_t *ld, xerr_t err, const session_t *v)
 
 static void from_old_memory(load_t *ld)
 {
-    int64_t age;
-    const kept_t *k = recall(ld->s, flight_key(ld->g), &age);
+    const kept_t *k = recall(ld->s, flight_key(ld->g));
     if (!k) {
         land(ld, XE_DOWN, NULL);
         return;
@@ -184,14 +189,13 @@ static void on_mirror(void *ctx, xerr_t err, span_t value)
     load_t *ld = ctx;
     store_t *s = ld->s;
     session_t v;
-    int64_t age;
-    const kept_t *k = recall(s, flight_key(ld->g), &age);
+    const kept_t *k = recall(s, flight_key(ld->g));
     if (err || s->closing || (k && k->revoked) || !mirror_read(s, flight_key(ld->g), value, &v)) {
         from_old_memory(ld);
         return;
     }
     ctr_inc(s->m.session_mirror);
-    keep(s, &v);
+    keep(s, &v, ld->sent_ns);
     land(ld, XE_OK, &v);
 }
 
@@ -210,7 +214,6 @@ static xerr_t judge(load_t *ld, const pg_rows_t *rows, session_t *v)
 {
     store_t *s = ld->s;
     span_t jti = flight_key(ld->g);
-    int64_t age;
     memset(v, 0, sizeof *v);
     if (pg_rows_n(rows) == 0) {
         cache_del(s->sessions, jti);
@@ -218,7 +221,7 @@ static xerr_t judge(load_t *ld, const pg_rows_t *rows, session_t *v)
         return XE_AUTH;
     }
     /* A revocation that was committed while this row was being read counts. */
-    const kept_t *k = recall(s, jti, &age);
+    const kept_t *k = recall(s, jti);
     if (pg_bool(rows, 0, 4) || (k && k->revoked)) {
         users_forget(s, jti);
         mirror_del(s, jti);
@@ -243,7 +246,7 @@ static void on_session_row(void *ctx, xerr_t err, const pg_rows_t *rows)
     if (!err)
         err = judge(ld, rows, &v);
     if (!err && !expired(ld->s, &v)) {
-        keep(ld->s, &v);
+        keep(ld->s, &v, ld->sent_ns);
         mirror_put(ld->s, &v);
     }
     land(ld, err, &v);
@@ -258,7 +261,10 @@ static void load(store_t *s, span_t jti, session_cb cb, void *ctx)
         return;
     load_t *ld = malloc(sizeof *ld);
     XASSERT(ld);
-    *ld = (load_t){s, g};
+    *ld = (load_t){s, g, loop_now_ns(s->l)};
+    /* While word of revocations may be missed, whoever asks later must see a later state. */
+    if (!bus_believes(s->bus, ld->sent_ns))
+        flight_taint(s->session_loads, jti);
     ctr_inc(s->m.session_load);
     memcpy(text, jti.p, 36);
     text[36] = '\0';
@@ -267,11 +273,12 @@ static void load(store_t *s, span_t jti, session_cb cb, void *ctx)
 
 const session_t *session_peek(store_t *s, span_t jti)
 {
-    int64_t age;
+    int64_t at;
     if (!uuid_valid(jti))
         return NULL;
-    const kept_t *k = recall(s, jti, &age);
-    if (!k || k->revoked || age >= s->cfg->cache_session_ttl_ms || expired(s, &k->s))
+    const kept_t *k = recall_at(s, jti, &at);
+    int64_t age = (loop_now_ns(s->l) - at) / 1000000;
+    if (!k || k->revoked || age >= s->cfg->cache_session_ttl_ms || expired(s, &k->s) || !bus_believes(s->bus, at))
         return NULL;
     /* Asked again ahead of time, so that a session in use never waits for PostgreSQL. */
     if (age * 2 >= s->cfg->cache_session_ttl_ms && !s->closing)
@@ -282,9 +289,8 @@ const session_t *session_peek(store_t *s, span_t jti)
 
 void session_check(store_t *s, span_t jti, session_cb cb, void *ctx)
 {
-    int64_t age;
     const session_t *v = session_peek(s, jti);
-    const kept_t *k = uuid_valid(jti) ? recall(s, jti, &age) : NULL;
+    const kept_t *k = uuid_valid(jti) ? recall(s, jti) : NULL;
     if (v)
         answer_soon(s, cb, ctx, XE_OK, v);
     else if (!uuid_valid(jti) || (k && (k->revoked || expired(s, &k->s))))
@@ -366,6 +372,7 @@ typedef struct {
     session_cb cb;
     void *ctx;
     session_t v;
+    int64_t sent_ns;
 } create_t;
 
 static void on_created(void *ctx, xerr_t err, const pg_rows_t *rows)
@@ -376,7 +383,7 @@ static void on_created(void *ctx, xerr_t err, const pg_rows_t *rows)
         err = XE_INTERNAL;
     if (!err) {
         pg_copy(rows, 0, 0, c.v.user_id, sizeof c.v.user_id);
-        keep(c.s, &c.v);
+        keep(c.s, &c.v, c.sent_ns);
         mirror_put(c.s, &c.v);
     }
     c.cb(c.ctx, err, err ? NULL : &c.v);
@@ -395,6 +402,7 @@ void session_create(store_t *s, const session_t *in, const who_t *who, session_c
     c->cb = cb;
     c->ctx = ctx;
     c->v = *in;
+    c->sent_ns = loop_now_ns(s->l);
     snprintf(issued, sizeof issued, "%lld", (long long)in->issued_s);
     snprintf(expires, sizeof expires, "%lld", (long long)in->expires_s);
     uuid4(req);
@@ -403,16 +411,26 @@ void session_create(store_t *s, const session_t *in, const who_t *who, session_c
     pool_query(s->pool, SQL_SESSION_CREATE, params, (unsigned)s->cfg->http_write_deadline_ms, false, on_created, c);
 }
 
-static void on_revoked(void *ctx, xerr_t err, const pg_rows_t *rows)
+static void on_settled(void *ctx)
 {
     done_t d = *(done_t *)ctx;
     free(ctx);
+    d.cb(d.ctx, XE_OK);
+}
+
+static void on_revoked(void *ctx, xerr_t err, const pg_rows_t *rows)
+{
+    done_t d = *(done_t *)ctx;
     if (!err && !pg_bool(rows, 0, 0))
         err = XE_NOT_FOUND;
     if (!err) {
         users_forget(d.s, span_of(d.jti));
         mirror_del(d.s, span_of(d.jti));
-    } else if (store_pg_away(err)) {
+        bus_settle(d.s->bus, on_settled, ctx);
+        return;
+    }
+    free(ctx);
+    if (store_pg_away(err)) {
         /* It may have been committed: memory asks again. */
         cache_del(d.s->sessions, span_of(d.jti));
     }
