@@ -12,6 +12,7 @@
     X(user)            \
     X(opps)            \
     X(market)          \
+    X(audit)           \
     X(stream)
 
 #define X(name) extern const route_t routes_##name[];
