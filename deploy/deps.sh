@@ -52,6 +52,7 @@ group_build() {
     need_pc libuv libuv1-dev
     need_pc openssl libssl-dev
     need_pc inih libinih-dev
+    need_pc zlib zlib1g-dev
     have_file /usr/include/jsmn.h /usr/local/include/jsmn.h || need libjsmn-dev jsmn.h
     # The event library plugin is its own package since libwebsockets 4.1; older ones have it inside the library.
     if have_pc libwebsockets; then

@@ -15,6 +15,7 @@ BEGIN {
     lib(++n, "^(libwebsockets|uv\\.h|uv/)", "^connectors/wsc[a-z_]*\\.c$")
     lib(++n, "^jsmn", "^reactor/json[a-z_]*\\.c$")
     lib(++n, "^ini\\.h", "^reactor/config\\.c$")
+    lib(++n, "^zlib\\.h", "^reactor/jblock\\.c$")
     lib(++n, "^openssl/", "^(base/crypto[a-z_]*|reactor/httpc[a-z_]*)\\.c$")
     io = "^(sys/(socket|un|epoll|select|file|wait|uio)|netinet/|arpa/|netdb|poll|fcntl|signal|termios)"
 }
