@@ -5,12 +5,14 @@
 
 #include "app/door.h"
 #include "connectors/feeds.h"
+#include "connectors/rpc.h"
 #include "engine/engine.h"
 #include "handlers/api.h"
 #include "reactor/config.h"
 #include "reactor/http.h"
 #include "reactor/httpc.h"
 #include "reactor/hub.h"
+#include "reactor/journal.h"
 #include "reactor/loop.h"
 #include "reactor/metrics.h"
 #include "storage/opps.h"
@@ -25,7 +27,9 @@ typedef struct {
     eng_conf_t eng_conf;
     engine_t *engine;
     door_queue_t *door;
+    journal_t *journal; /* NULL: nothing is recorded */
     httpc_t *httpc;
+    rpc_t *rpc;
     feeds_t *feeds;
     api_t *api;
     http_t *http;

@@ -7,7 +7,7 @@
 #include "app/app.h"
 #include "app/insts.h"
 #include "base/version.h"
-#include "connectors/feeds.h"
+#include "connectors/replay.h"
 #include "storage/migrate.h"
 
 extern char **environ;
@@ -109,25 +109,30 @@ int cmd_migrate(int argc, char **argv)
 int cmd_replay(int argc, char **argv)
 {
     enum { SEEDS_MAX = 64 };
-    static const struct option opts[] = {{"protocol", required_argument, NULL, 'p'},
-                                         {"books", required_argument, NULL, 'b'},
-                                         {"seed", required_argument, NULL, 's'},
-                                         {NULL, 0, NULL, 0}};
-    const char *protocol = NULL, *out = NULL, *seeds[SEEDS_MAX];
+    static const struct option opts[] = {{"protocol", required_argument, NULL, 'p'}, {"books", required_argument, NULL, 'b'},
+                                         {"seed", required_argument, NULL, 's'},     {"frames", required_argument, NULL, 'f'},
+                                         {"list", no_argument, NULL, 'l'},           {NULL, 0, NULL, 0}};
+    const char *protocol = NULL, *books = NULL, *frames = NULL, *seeds[SEEDS_MAX];
     unsigned seeds_n = 0;
+    bool list = false;
     int o;
     optind = 1;
     while ((o = getopt_long(argc, argv, "", opts, NULL)) != -1) {
         if (o == 'p') protocol = optarg;
-        else if (o == 'b') out = optarg;
+        else if (o == 'b') books = optarg;
+        else if (o == 'f') frames = optarg;
+        else if (o == 'l') list = true;
         else if (o == 's' && seeds_n < SEEDS_MAX) seeds[seeds_n++] = optarg;
         else return 2;
     }
-    if (!protocol || !out || optind + 1 != argc) {
-        fprintf(stderr, "usage: xorj replay --protocol P --books OUT.json FILE.jsonl [--seed MARKET=FILE]\n");
+    if (optind + 1 != argc || !!books + !!frames + list != 1) {
+        fprintf(stderr, "usage: xorj replay --protocol P --books OUT.json FILE.jsonl [--seed MARKET=FILE]\n"
+                        "       xorj replay [--protocol P] --books OUT.json | --frames OUT.jsonl | --list  JOURNAL.xj | DIRECTORY\n");
         return 2;
     }
-    return replay_books(protocol, argv[optind], out, seeds, seeds_n);
+    if (list) return replay_list(argv[optind]);
+    if (frames) return replay_frames(protocol, argv[optind], frames);
+    return replay_books(protocol, argv[optind], books, seeds, seeds_n);
 }
 
 int cmd_version(int argc, char **argv)

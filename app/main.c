@@ -16,7 +16,8 @@ static const verb_t verbs[] = {
     {"migrate", cmd_migrate, "bring the database's tables in step: xorj migrate [-c FILE] [--dry-run | --status]"},
     {"check-config", cmd_check_config, "check and print the effective configuration, secrets masked: xorj check-config [-c FILE]"},
     {"token", cmd_token, "mint tokens: xorj token [-c FILE] --wallets N | --wallet ADDRESS | --role admin|operator|viewer [--ttl SECONDS]"},
-    {"replay", cmd_replay, "recorded frames into books: xorj replay --protocol P --books OUT.json FILE.jsonl [--seed MARKET=FILE]"},
+    {"record", cmd_record, "keep what the configured feeds say in journals: xorj record [-c FILE] [--dir DIR] [--seconds N]"},
+    {"replay", cmd_replay, "recorded frames into books: xorj replay [--protocol P] --books OUT.json | --frames OUT.jsonl | --list  FILE.jsonl | JOURNAL"},
     {"audit", cmd_audit, "walk the hash chain of the audit log: xorj audit verify [-c FILE] [--json]"},
     {"version", cmd_version, "print version and commit"},
 };

@@ -9,6 +9,7 @@
 
 #include "app/app.h"
 #include "app/insts.h"
+#include "app/market.h"
 #include "app/views.h"
 #include "base/crypto.h"
 #include "reactor/log.h"
@@ -72,13 +73,14 @@ static void sink_bot(void *ctx, const char *wallet, bool enabled, int64_t versio
 
 static bool idle(const app_t *a)
 {
-    return http_idle(a->http) && hub_idle(a->hub) && store_idle(a->store) && (!a->feeds || feeds_idle(a->feeds));
+    return http_idle(a->http) && hub_idle(a->hub) && store_idle(a->store) && (!a->feeds || feeds_idle(a->feeds)) && journal_idle(a->journal);
 }
 
 static void on_probe(void *ctx)
 {
     app_t *a = ctx;
     hub_close(a->hub, 1001); /* the ends of opportunities, told when the feeds stopped, have left by now */
+    journal_flush(a->journal);
     if (idle(a)) loop_stop(a->loop);
     else ltimer_arm(a->probe, PROBE_MS);
 }
@@ -230,10 +232,14 @@ static bool boot_feeds(app_t *a)
     random_bytes(&boot.u.seed, sizeof boot.u.seed);
     door_post(&door, &boot);
     if (!a->cfg.feeds_enabled) return true;
-    httpc_conf_t hc = {.ca_file = a->cfg.feeds_ca_file[0] ? a->cfg.feeds_ca_file : NULL, .body_max = 8 << 20, .conns_per_host = 4, .queue_max = 64};
-    a->httpc = httpc_new(a->loop, a->metrics, &hc);
-    if (!a->httpc) return fail("http client", "out of memory, or feeds.ca_file cannot be read");
-    a->feeds = feeds_open(a->loop, a->metrics, &a->cfg, &a->eng_conf, a->httpc, door);
+    market_io_t io;
+    const char *why = "";
+    if (!market_open(a->loop, a->metrics, &a->cfg, a->cfg.record_enabled ? a->cfg.record_dir : NULL, &io, &why)) return fail("journal", why);
+    a->journal = io.journal;
+    a->httpc = io.httpc;
+    a->rpc = io.rpc;
+    feeds_conf_t fc = {.loop = a->loop, .metrics = a->metrics, .cfg = &a->cfg, .insts = &a->eng_conf, .rpc = a->rpc, .journal = a->journal, .door = door};
+    a->feeds = feeds_open(&fc);
     return a->feeds ? true : fail("feeds", "a venue's address is not valid or memory is out");
 }
 
@@ -278,7 +284,7 @@ static void down(app_t *a)
     ltimer_free(a->grace);
     ltimer_free(a->probe);
     if (a->feeds) feeds_close(a->feeds);
-    if (a->httpc) httpc_free(a->httpc);
+    market_close(&(market_io_t){a->journal, a->httpc, a->rpc});
     if (a->store) store_close(a->store);
     if (a->http) http_close(a->http);
     if (a->loop) loop_end_turn(a->loop);

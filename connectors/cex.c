@@ -230,15 +230,16 @@ static void add_market(cex_t *x, const inst_conf_t *c, inst_t inst)
     if (err) log_error("feed", x->name, "market %s left out: %s", c->market, xerr_text(err));
 }
 
-static link_t *make_link(cex_t *x, loop_t *l, wsc_t *w, const cfg_t *cfg, const char *url)
+static link_t *make_link(cex_t *x, loop_t *l, wsc_t *w, const cfg_t *cfg, const char *url, journal_t *journal)
 {
     link_conf_t c = {.name = x->name, .url = url, .frame_max = (size_t)cfg->feeds_frame_max, .slice_ns = cfg->feeds_slice_us * 1000,
-                     .silence_ms = x->ops->silence_ms};
+                     .silence_ms = x->ops->silence_ms, .journal = journal, .venue = x->name, .protocol = x->ops->protocol};
     link_hooks_t h = {.on_open = on_open, .on_frame = on_frame, .on_slice = on_slice, .on_tick = on_tick, .on_down = on_down, .ctx = x};
     return link_new(l, w, &x->stats, &c, h);
 }
 
-cex_t *cex_open(loop_t *l, wsc_t *w, metrics_t *m, const cfg_t *cfg, const venue_ops_t *ops, const char *url, const eng_conf_t *insts, door_t door)
+cex_t *cex_open(loop_t *l, wsc_t *w, metrics_t *m, const cfg_t *cfg, const venue_ops_t *ops, const char *url, const eng_conf_t *insts, door_t door,
+               journal_t *journal)
 {
     cex_t *x = calloc(1, sizeof *x);
     XASSERT(x != NULL);
@@ -258,7 +259,7 @@ cex_t *cex_open(loop_t *l, wsc_t *w, metrics_t *m, const cfg_t *cfg, const venue
     x->resync = calloc(x->vp->mkts_n, sizeof *x->resync);
     XASSERT(x->resync != NULL);
     feed_stats_init(&x->stats, m, ops->venue);
-    x->link = make_link(x, l, w, cfg, url);
+    x->link = make_link(x, l, w, cfg, url, journal);
     link_start(x->link);
     return x;
 }

@@ -8,7 +8,7 @@
 typedef struct cex cex_t;
 
 /* Markets are the rows of insts whose venue is that of ops. NULL when there is none. */
-cex_t *cex_open(loop_t *l, wsc_t *w, metrics_t *m, const cfg_t *cfg, const venue_ops_t *ops, const char *url, const eng_conf_t *insts, door_t door);
+cex_t *cex_open(loop_t *l, wsc_t *w, metrics_t *m, const cfg_t *cfg, const venue_ops_t *ops, const char *url, const eng_conf_t *insts, door_t door, journal_t *journal);
 bool cex_has(const cex_t *x, inst_t inst);
 void cex_resync(cex_t *x, inst_t inst, xerr_t why);
 void cex_stop(cex_t *x);

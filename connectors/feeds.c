@@ -12,10 +12,9 @@ struct feeds {
     orca_t *orca;
 };
 
-static cex_t *open_cex(feeds_t *f, loop_t *l, metrics_t *m, const cfg_t *cfg, const venue_ops_t *ops, const char *url,
-                       const eng_conf_t *insts, door_t door)
+static cex_t *open_cex(const feeds_t *f, const feeds_conf_t *c, const venue_ops_t *ops, const char *url)
 {
-    return ops && url[0] && f->wsc ? cex_open(l, f->wsc, m, cfg, ops, url, insts, door) : NULL;
+    return ops && url[0] && f->wsc ? cex_open(c->loop, f->wsc, c->metrics, c->cfg, ops, url, c->insts, c->door, c->journal) : NULL;
 }
 
 static const venue_ops_t *gemini_ops(const cfg_t *cfg)
@@ -26,15 +25,16 @@ static const venue_ops_t *gemini_ops(const cfg_t *cfg)
     return NULL;
 }
 
-feeds_t *feeds_open(loop_t *l, metrics_t *m, const cfg_t *cfg, const eng_conf_t *insts, httpc_t *http, door_t door)
+feeds_t *feeds_open(const feeds_conf_t *c)
 {
+    const cfg_t *cfg = c->cfg;
     feeds_t *f = calloc(1, sizeof *f);
     XASSERT(f != NULL);
-    f->wsc = wsc_new(l, cfg->feeds_ca_file[0] ? cfg->feeds_ca_file : NULL);
+    f->wsc = wsc_new(c->loop, cfg->feeds_ca_file[0] ? cfg->feeds_ca_file : NULL);
     if (!f->wsc) log_error("feed", "-", "the websocket library did not start (is its libuv plugin installed?): feeds by websocket are off");
-    f->cex[0] = open_cex(f, l, m, cfg, &venue_coinbase, cfg->feeds_coinbase_url, insts, door);
-    f->cex[1] = open_cex(f, l, m, cfg, cfg->feeds_gemini_url[0] ? gemini_ops(cfg) : NULL, cfg->feeds_gemini_url, insts, door);
-    if (http && cfg->feeds_solana_rpc_url[0]) f->orca = orca_open(l, f->wsc, m, cfg, insts, http, door);
+    f->cex[0] = open_cex(f, c, &venue_coinbase, cfg->feeds_coinbase_url);
+    f->cex[1] = open_cex(f, c, cfg->feeds_gemini_url[0] ? gemini_ops(cfg) : NULL, cfg->feeds_gemini_url);
+    if (c->rpc && rpc_endpoints(c->rpc)) f->orca = orca_open(c->loop, f->wsc, c->metrics, cfg, c->insts, c->rpc, c->door, c->journal);
     return f;
 }
 

@@ -6,16 +6,27 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "connectors/rpc.h"
 #include "engine/engine.h"
 #include "reactor/config.h"
-#include "reactor/httpc.h"
+#include "reactor/journal.h"
 #include "reactor/loop.h"
 #include "reactor/metrics.h"
 
 typedef struct feeds feeds_t;
 
-/* insts: which instruments exist (their index is the inst of every event). Bounded queues; never blocks. */
-feeds_t *feeds_open(loop_t *l, metrics_t *m, const cfg_t *cfg, const eng_conf_t *insts, httpc_t *http, door_t door);
+/* Copied. insts: which instruments exist (their index is the inst of every event). Bounded queues; never blocks. */
+typedef struct {
+    loop_t *loop;
+    metrics_t *metrics;
+    const cfg_t *cfg;
+    const eng_conf_t *insts;
+    rpc_t *rpc;         /* NULL: no pools */
+    journal_t *journal; /* what venues send is recorded there; NULL: not */
+    door_t door;
+} feeds_conf_t;
+
+feeds_t *feeds_open(const feeds_conf_t *c);
 void feeds_resync(feeds_t *f, inst_t inst, xerr_t why); /* fresh snapshot: resubscribe or reconnect, as the venue asks */
 void feeds_drain(feeds_t *f); /* close the connections cleanly */
 bool feeds_idle(const feeds_t *f);
@@ -29,9 +40,5 @@ typedef struct {
     int64_t clock_offset_ms;   /* venue's clock minus ours, smoothed; 0 when unknown */
 } feed_health_t;
 unsigned feeds_health(const feeds_t *f, feed_health_t *out, unsigned max);
-
-/* `xorj replay`: one recorded text frame per line through the same parsers into books; no loop. Writes the JSON that
- * --books asks for. protocol: gemini-v2, gemini-depth, coinbase-advanced. Returns a process exit code. */
-int replay_books(const char *protocol, const char *in_path, const char *out_path, const char *const *seeds, unsigned seeds_n);
 
 #endif

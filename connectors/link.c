@@ -22,6 +22,7 @@ struct link {
     loop_t *loop;
     wsc_t *wsc;
     feed_stats_t *stats;
+    jchan_t *rec;
     link_conf_t c;
     char *url;
     link_hooks_t h;
@@ -63,6 +64,7 @@ link_t *link_new(loop_t *l, wsc_t *w, feed_stats_t *stats, const link_conf_t *c,
     k->q = calloc(QUEUE_MAX, sizeof *k->q);
     XASSERT(k->url != NULL && k->q != NULL);
     k->h = h;
+    k->rec = journal_chan(c->journal, c->venue, c->protocol);
     k->timer = ltimer_new(l, on_timer, k);
     return k;
 }
@@ -70,10 +72,20 @@ link_t *link_new(loop_t *l, wsc_t *w, feed_stats_t *stats, const link_conf_t *c,
 link_state_t link_state(const link_t *k) { return k->state; }
 bool link_idle(const link_t *k) { return k->q_n == 0; }
 
+/* A message that has been dealt with belongs to the journal, in the order of arrival. */
+static void pop(link_t *k)
+{
+    wsc_msg_t *m = &k->q[k->q_head];
+    k->q_bytes -= m->n;
+    jchan_give(k->rec, m->text, m->n, m->recv_ns, m->recv_wall_us);
+    k->q_head = (k->q_head + 1) % QUEUE_MAX;
+    k->q_n--;
+    k->in_frame = false;
+}
+
 static void drop_queue(link_t *k)
 {
-    for (; k->q_n; k->q_n--, k->q_head = (k->q_head + 1) % QUEUE_MAX) free(k->q[k->q_head].text);
-    k->q_bytes = 0;
+    while (k->q_n) pop(k);
     k->in_frame = false;
     gauge_set(k->stats->queue, 0);
 }
@@ -115,6 +127,7 @@ static void leave_connection(link_t *k, xerr_t why)
     drop_queue(k);
     if (!k->opened) return;
     k->opened = false;
+    jchan_close(k->rec, xerr_name(why));
     k->h.on_down(k->h.ctx, why);
 }
 
@@ -144,16 +157,6 @@ static void later(link_t *k)
     if (k->job) return;
     k->job = true;
     loop_later(k->loop, on_job, k);
-}
-
-static void pop(link_t *k)
-{
-    wsc_msg_t *m = &k->q[k->q_head];
-    k->q_bytes -= m->n;
-    free(m->text);
-    k->q_head = (k->q_head + 1) % QUEUE_MAX;
-    k->q_n--;
-    k->in_frame = false;
 }
 
 /* One slice of the message at the head; false when this turn has done enough or the connection was given up. */
@@ -197,9 +200,9 @@ static void on_message(void *ctx, wsc_msg_t msg)
 {
     link_t *k = ctx;
     if (k->q_n == QUEUE_MAX || (k->q_n > 1 && k->q_bytes + msg.n > 2 * k->c.frame_max)) {
-        free(msg.text);
         ctr_inc(k->stats->overflow);
         link_restart(k, XE_FULL);
+        free(msg.text);
         return;
     }
     k->q[(k->q_head + k->q_n++) % QUEUE_MAX] = msg;
@@ -211,6 +214,7 @@ static void on_open(void *ctx)
 {
     link_t *k = ctx;
     k->opened = true;
+    jchan_open(k->rec);
     k->ping_ns = mono_ns();
     enter(k, LINK_SUBSCRIBING, XE_OK);
     k->h.on_open(k->h.ctx);
@@ -246,7 +250,11 @@ void link_live(link_t *k)
     if (k->state == LINK_SUBSCRIBING) enter(k, LINK_LIVE, XE_OK);
 }
 
-xerr_t link_send(link_t *k, span_t text) { return k->conn ? wsc_send(k->conn, text) : XE_CLOSED; }
+xerr_t link_send(link_t *k, span_t text)
+{
+    if (k->conn && k->c.record_sent) jchan_sent(k->rec, text);
+    return k->conn ? wsc_send(k->conn, text) : XE_CLOSED;
+}
 
 /* What the state's tick does; false when the connection was given up. */
 static bool tick_common(link_t *k, int64_t now)

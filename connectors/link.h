@@ -14,6 +14,7 @@
 
 #include "connectors/stats.h"
 #include "connectors/wsc.h"
+#include "reactor/journal.h"
 
 #define LINK_STATES(X) X(DOWN) X(CONNECTING) X(SUBSCRIBING) X(LIVE) X(BACKOFF)
 typedef enum {
@@ -33,6 +34,9 @@ typedef struct {
     int64_t slice_ns;     /* longest work of one turn */
     unsigned silence_ms;  /* no byte for so long while LIVE: reconnect */
     unsigned ping_ms;     /* protocol ping; 0: none */
+    journal_t *journal;   /* records every message, also one that is never read to its end; NULL: not */
+    const char *venue, *protocol; /* names of the channel there; literals */
+    bool record_sent;     /* what is sent, too: never for connections that sign in */
 } link_conf_t;
 
 typedef enum {

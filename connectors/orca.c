@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/codec.h"
-#include "connectors/rpc.h"
 #include "engine/pda.h"
 #include "reactor/json.h"
 #include "reactor/log.h"
@@ -342,16 +341,6 @@ static void take_account(orca_t *o, acct_t *a, span_t json, uint64_t slot)
     if (o->pools[pool].known) pool_bad(o, pool, err);
 }
 
-/* {"context":{"slot":N},"value":V} */
-static xerr_t context_of(span_t json, uint64_t *slot, span_t *value)
-{
-    scan_t s;
-    span_t v;
-    if (!scan_get(json, "context", &v) || !scan_get(v, "slot", &v)) return XE_BAD_INPUT;
-    scan_init(&s, v);
-    return scan_u64(&s, slot) && scan_get(json, "value", value) ? XE_OK : XE_BAD_INPUT;
-}
-
 static void stamp_now(orca_t *o)
 {
     o->recv_ns = mono_ns();
@@ -386,7 +375,7 @@ static xerr_t take_poll(orca_t *o, span_t result)
 {
     uint64_t slot;
     span_t list;
-    xerr_t err = context_of(result, &slot, &list);
+    xerr_t err = rpc_context(result, &slot, &list);
     if (err) return err;
     return take_values(o, list, slot, true) && take_values(o, list, slot, false) ? XE_OK : XE_BAD_INPUT;
 }
@@ -397,18 +386,12 @@ static void check_silence(orca_t *o)
     if (o->up && mono_ns() - o->news_ns > limit * MS) set_up(o, false);
 }
 
-static void dispose(orca_t *o)
-{
-    rpc_free(o->rpc);
-    free(o);
-}
-
 static void on_polled(void *ctx, xerr_t err, span_t result)
 {
     orca_t *o = ctx;
     o->in_flight = false;
     if (o->dying) {
-        dispose(o);
+        free(o);
         return;
     }
     if (o->stopped) return;
@@ -454,7 +437,8 @@ static void on_poll(void *ctx)
     jw_end(&w);
     o->in_flight = true;
     o->asked_ns = mono_ns();
-    rpc_call(o->rpc, "getMultipleAccounts", buf_span(&b), CALL_MS, on_polled, o);
+    rpc_req_t q = {.method = "getMultipleAccounts", .params = buf_span(&b), .timeout_ms = CALL_MS};
+    rpc_call(o->rpc, &q, on_polled, o);
     buf_fini(&b);
 }
 
@@ -503,7 +487,7 @@ static xerr_t take_notification(orca_t *o)
     if (!scan_get(o->text, "params", &params) || !scan_get(params, "result", &result) || !scan_get(params, "subscription", &v)) return XE_BAD_INPUT;
     scan_init(&s, v);
     if (!scan_u64(&s, &sub)) return XE_BAD_INPUT;
-    xerr_t err = context_of(result, &slot, &value);
+    xerr_t err = rpc_context(result, &slot, &value);
     if (err) return err;
     for (unsigned i = 0; i < ACCOUNTS_MAX; i++) {
         acct_t *a = &o->accts[i];
@@ -584,11 +568,12 @@ static void add_pool(orca_t *o, const eng_conf_t *insts, unsigned i)
     XASSERT(add_account(o, o->pools_n++, p->address) != NULL);
 }
 
-static void open_link(orca_t *o, wsc_t *w, const cfg_t *cfg)
+static void open_link(orca_t *o, wsc_t *w, const cfg_t *cfg, journal_t *journal)
 {
     if (!w || !cfg->feeds_solana_ws_url[0]) return;
     link_conf_t c = {.name = "orca", .url = cfg->feeds_solana_ws_url, .frame_max = (size_t)cfg->feeds_frame_max,
-                     .slice_ns = cfg->feeds_slice_us * 1000, .silence_ms = WS_SILENCE_MS, .ping_ms = WS_PING_MS};
+                     .slice_ns = cfg->feeds_slice_us * 1000, .silence_ms = WS_SILENCE_MS, .ping_ms = WS_PING_MS,
+                     .journal = journal, .venue = "orca", .protocol = "solana-ws", .record_sent = true};
     link_hooks_t h = {.on_open = on_open, .on_frame = on_frame, .on_slice = on_slice, .on_tick = on_tick, .on_down = on_down, .ctx = o};
     o->link = link_new(o->loop, w, &o->stats, &c, h);
     link_start(o->link);
@@ -603,7 +588,8 @@ static void make_metrics(orca_t *o, metrics_t *m)
     o->old_slots = metrics_ctr(m, "xorj_pool_old_slots_total", NULL, "Account states older than the one known.");
 }
 
-orca_t *orca_open(loop_t *l, wsc_t *w, metrics_t *m, const cfg_t *cfg, const eng_conf_t *insts, httpc_t *http, door_t door)
+orca_t *orca_open(loop_t *l, wsc_t *w, metrics_t *m, const cfg_t *cfg, const eng_conf_t *insts, rpc_t *rpc, door_t door,
+                 journal_t *journal)
 {
     orca_t *o = calloc(1, sizeof *o);
     XASSERT(o != NULL);
@@ -617,13 +603,12 @@ orca_t *orca_open(loop_t *l, wsc_t *w, metrics_t *m, const cfg_t *cfg, const eng
     }
     XASSERT(b58_key(SPAN_LIT(PROGRAM), o->program) == XE_OK);
     make_metrics(o, m);
-    const char *urls[] = {cfg->feeds_solana_rpc_url, cfg->feeds_solana_rpc_fallback};
-    o->rpc = rpc_new(l, http, urls, 2);
+    o->rpc = rpc;
     o->poll_ms = cfg->feeds_poll_ms;
     o->poll = ltimer_new(l, on_poll, o);
     o->stats.h.since_us = wall_us();
     ltimer_arm(o->poll, 0);
-    open_link(o, w, cfg);
+    open_link(o, w, cfg, journal);
     return o;
 }
 
@@ -671,5 +656,5 @@ void orca_free(orca_t *o)
     link_free(o->link);
     ltimer_free(o->poll);
     o->dying = true;
-    if (!o->in_flight) dispose(o);
+    if (!o->in_flight) free(o);
 }

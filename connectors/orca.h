@@ -7,13 +7,14 @@
 #define XORJ_CONNECTORS_ORCA_H
 
 #include "connectors/link.h"
+#include "connectors/rpc.h"
 
 typedef struct orca orca_t;
 
 #define ORCA_POOLS_MAX 12
 
 /* NULL when no pool is configured. w may be NULL: polling only. */
-orca_t *orca_open(loop_t *l, wsc_t *w, metrics_t *m, const cfg_t *cfg, const eng_conf_t *insts, httpc_t *http, door_t door);
+orca_t *orca_open(loop_t *l, wsc_t *w, metrics_t *m, const cfg_t *cfg, const eng_conf_t *insts, rpc_t *rpc, door_t door, journal_t *journal);
 void orca_resync(orca_t *o, inst_t inst); /* read everything of this pool again */
 bool orca_has(const orca_t *o, inst_t inst);
 void orca_stop(orca_t *o);

@@ -4,12 +4,11 @@
 #include <string.h>
 
 #include "connectors/books.h"
-#include "connectors/feeds.h"
+#include "connectors/replay.h"
+#include "reactor/jread.h"
 
 #define LINE_MAX_BYTES ((size_t)256 << 20)
 #define OUT_MAX_BYTES ((size_t)64 << 20)
-
-enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 typedef struct {
     vp_t *vp;
@@ -84,7 +83,7 @@ static void write_books(const replay_t *r, buf_t *out)
     buf_str(out, "\n");
 }
 
-static bool save(const char *path, span_t text)
+bool replay_save(const char *path, span_t text)
 {
     bool std = strcmp(path, "-") == 0;
     FILE *f = std ? stdout : fopen(path, "wb");
@@ -109,16 +108,16 @@ static int run(replay_t *r, FILE *in, const char *in_path, const char *out_path)
 {
     if (!read_lines(r, in)) {
         fprintf(stderr, "xorj replay: cannot read %s to its end\n", in_path);
-        return EXIT_FAILED;
+        return REPLAY_FAILED;
     }
     buf_t out;
     buf_init(&out, OUT_MAX_BYTES);
     write_books(r, &out);
-    bool ok = !out.failed && save(out_path, buf_span(&out));
+    bool ok = !out.failed && replay_save(out_path, buf_span(&out));
     buf_fini(&out);
     if (!ok) fprintf(stderr, "xorj replay: cannot write %s\n", out_path);
     report(r);
-    return ok ? EXIT_DONE : EXIT_FAILED;
+    return ok ? REPLAY_DONE : REPLAY_FAILED;
 }
 
 static const venue_ops_t *protocol_of(const char *name, unsigned seeds_n)
@@ -132,12 +131,17 @@ static const venue_ops_t *protocol_of(const char *name, unsigned seeds_n)
 int replay_books(const char *protocol, const char *in_path, const char *out_path, const char *const *seeds, unsigned seeds_n)
 {
     (void)seeds;
+    if (strcmp(in_path, "-") != 0 && jread_is_journal(in_path)) return replay_journal(protocol, in_path, out_path);
+    if (!protocol) {
+        fprintf(stderr, "xorj replay: --protocol is needed for plain frames\n");
+        return REPLAY_USAGE;
+    }
     const venue_ops_t *ops = protocol_of(protocol, seeds_n);
-    if (!ops) return EXIT_USAGE;
+    if (!ops) return REPLAY_USAGE;
     FILE *in = strcmp(in_path, "-") == 0 ? stdin : fopen(in_path, "rb");
     if (!in) {
         fprintf(stderr, "xorj replay: cannot open %s\n", in_path);
-        return EXIT_FAILED;
+        return REPLAY_FAILED;
     }
     replay_t r = {.books = books_new()};
     XASSERT(r.books != NULL);

@@ -449,6 +449,7 @@ default_env() { # name, value: exported unless the caller has set it
 }
 
 feeds_env() {
+    default_env XORJ_RECORD_DIR "$RUN_DIR/journal"
     case $FEEDS in
     none)
         default_env XORJ_FEEDS_ENABLED false

@@ -107,7 +107,8 @@
     X(feeds, gemini_protocol, STR, "gemini-depth", 1, 32, F, "gemini-depth (current) or gemini-v2")                        \
     X(feeds, gemini_markets, STR, "solusd,usdcusd", 0, 300, F, "comma-separated symbols; usdcusd prices USDC in USD")      \
     X(feeds, solana_rpc_url, STR, "https://api.mainnet-beta.solana.com", 0, 300, S, "primary JSON-RPC endpoint (may carry a key); empty: off") \
-    X(feeds, solana_rpc_fallback, STR, "", 0, 300, S, "second JSON-RPC endpoint")                                          \
+    X(feeds, solana_rpc_fallback, STR, "", 0, 300, S, "further JSON-RPC endpoints, comma-separated, asked while those before are not well")                                          \
+    X(feeds, solana_rpc_per_s, INT, "10", 0, 10000, F, "calls per second and endpoint, twice as many at once; 0: no bound")\
     X(feeds, solana_ws_url, STR, "wss://api.mainnet-beta.solana.com", 0, 300, S, "websocket endpoint; empty: polling only") \
     X(feeds, orca_pools, STR, "Czfq3xZZDmsdGdUyrNLtRhGc47cXcZtLG4crryfu44zE", 0, 300, F, "Whirlpool SOL/USDC pools")       \
     X(feeds, poll_ms, INT, "2000", 100, 60000, F, "account polling, also the check of pushed state")                       \
@@ -123,6 +124,11 @@
     X(arb, coinbase_taker_bps_x100, INT, "9000", 0, 1000000, F, "Coinbase Advanced first tier, 2026-09-16: 0.90 %")        \
     X(arb, gemini_taker_bps_x100, INT, "12000", 0, 1000000, F, "Gemini first tier, 2026-09-01: 1.20 %")                    \
     X(arb, network_fee_e6, INT, "2000", 0, 100000000, F, "dollars 1e-6 per DEX leg: base and priority fee")                \
+    X(record, enabled, BOOL, "false", 0, 0, F, "keep every inbound frame of venues and RPC in journals")                   \
+    X(record, dir, STR, "journal", 1, 300, F, "directory of the journals; one process writes there")                       \
+    X(record, max_mb, INT, "4096", 16, 16777216, F, "journals on disk; beyond: the oldest files go")                       \
+    X(record, queue_mb, INT, "64", 4, 4096, F, "frames waiting to be written; beyond: dropped, counted and marked as missing")\
+    X(record, flush_ms, INT, "1000", 10, 60000, F, "longest stay of a frame in memory: what a crash can cost")             \
     X(log, level, STR, "info", 1, 8, L, "error, warn, info, debug, trace")                                                 \
     X(log, requests, BOOL, "false", 0, 0, L, "one line per answered request")                                              \
     X(log, opportunities, BOOL, "true", 0, 0, L, "one line per opportunity")

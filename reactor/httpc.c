@@ -31,6 +31,7 @@ struct call {
     host_t *host;
     conn_t *conn; /* NULL while it waits */
     buf_t out;    /* the request, kept until the answer: it may be sent twice */
+    size_t body_max;
     bool is_head, repeatable, waiting;
     unsigned repeats;
     xerr_t early; /* refused at once: the deadline is 0 and ends it with this */
@@ -259,7 +260,7 @@ void httpc_call(httpc_t *c, const httpc_req_t *r, httpc_cb cb, void *ctx)
 {
     call_t *q = calloc(1, sizeof *q);
     XASSERT(q);
-    *q = (call_t){.c = c, .cb = cb, .ctx = ctx, .started = mono_ns()};
+    *q = (call_t){.c = c, .cb = cb, .ctx = ctx, .started = mono_ns(), .body_max = r->body_max ? r->body_max : c->conf.body_max};
     q->is_head = strcmp(r->method, "HEAD") == 0;
     q->repeatable = r->repeatable || q->is_head || strcmp(r->method, "GET") == 0;
     q->deadline = ltimer_new(c->l, on_deadline, q);
@@ -391,7 +392,7 @@ static void conn_start(conn_t *k, call_t *q)
     q->conn = k;
     ltimer_stop(k->idle);
     answer_fini(&k->ans);
-    answer_init(&k->ans, q->c->conf.body_max, q->is_head);
+    answer_init(&k->ans, q->body_max, q->is_head);
     if (bufferevent_write(k->bev, q->out.p, q->out.n) != 0) fail_soon(q, XE_DOWN);
 }
 

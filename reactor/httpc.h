@@ -36,6 +36,7 @@ typedef struct {
     span_t body;              /* copied */
     const char *header;       /* one more "Name: value", or NULL; may be secret: never logged */
     unsigned timeout_ms;      /* from the call to its end, waiting included */
+    size_t body_max;          /* ceiling of this answer's body; 0: that of the client */
     bool repeatable;          /* sending it twice does no harm: it is sent once more when a kept connection turns out
                                  to be closed. GET and HEAD always are. */
 } httpc_req_t;

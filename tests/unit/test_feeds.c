@@ -218,7 +218,8 @@ static void start(venue_t v, const char *protocol)
     bool cb = v == VENUE_COINBASE;
     snprintf(cb ? d->cfg.feeds_coinbase_url : d->cfg.feeds_gemini_url, CFG_STR_MAX, "%s", d->url);
     snprintf(d->cfg.feeds_gemini_protocol, CFG_STR_MAX, "%s", protocol);
-    d->f = feeds_open(d->l, d->m, &d->cfg, &d->insts, NULL, (door_t){on_event, NULL});
+    feeds_conf_t c = {.loop = d->l, .metrics = d->m, .cfg = &d->cfg, .insts = &d->insts, .door = {on_event, NULL}};
+    d->f = feeds_open(&c);
 }
 
 #define CB(seq, type, rows) "{\"channel\":\"l2_data\",\"timestamp\":\"2026-11-20T10:00:00Z\",\"sequence_num\":" #seq ",\"events\":[{\"type\":\"" type \

@@ -42,6 +42,7 @@ typedef struct {
     metrics_t *m;
     cfg_t cfg;
     eng_conf_t insts;
+    rpc_t *rpc;
     orca_t *o;
     char story[4096];
     whirl_pool_t pool;
@@ -78,15 +79,15 @@ static int setup(void **state)
     d->m = metrics_new();
     d->l = loop_new(d->m);
     d->cfg.feeds_poll_ms = 100;
-    strcpy(d->cfg.feeds_solana_rpc_url, "http://first/");
-    strcpy(d->cfg.feeds_solana_rpc_fallback, "http://second/");
     d->insts.insts_n = d->insts.pairs_n = 1;
     d->insts.pairs[0].base_decimals = 9;
     d->insts.pairs[0].quote_decimals = 6;
     d->insts.insts[0].venue = VENUE_ORCA;
     strcpy(d->insts.insts[0].market, POOL);
     log_init(open("/dev/null", O_WRONLY), LOG_ERROR);
-    d->o = orca_open(d->l, NULL, d->m, &d->cfg, &d->insts, NULL, (door_t){on_event, NULL});
+    const char *urls[] = {"http://first/", "http://second/"};
+    d->rpc = rpc_new(d->l, d->m, NULL, &(rpc_conf_t){.urls = urls, .urls_n = 2});
+    d->o = orca_open(d->l, NULL, d->m, &d->cfg, &d->insts, d->rpc, (door_t){on_event, NULL}, NULL);
     return 0;
 }
 
@@ -95,6 +96,7 @@ static int teardown(void **state)
     orca_stop(d->o);
     orca_free(d->o);
     if (http.cb) http.cb(http.ctx, XE_CLOSED, 0, (span_t){NULL, 0}, 0); /* a read in flight ends after its owner */
+    rpc_free(d->rpc);
     loop_free(d->l);
     metrics_free(d->m);
     free(d);

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "connectors/feeds.h"
+#include "connectors/replay.h"
 #include "reactor/json.h"
 
 static char out_path[64];
