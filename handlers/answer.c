@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/codec.h"
+#include "base/crypto.h"
 #include "handlers/text.h"
 #include "reactor/log.h"
 
@@ -57,6 +58,39 @@ void h_unknown_key(req_t *r, const char *where, span_t key)
     h_fail_why(r, XE_BAD_INPUT, text);
 }
 
+/* One entity tag of a list, W/ cut off: weak comparison, as RFC 9110 wants it for this field. */
+static bool next_tag(span_t *list, span_t *tag)
+{
+    while (list->n && strchr(" \t,", *list->p)) *list = span_make(list->p + 1, list->n - 1);
+    if (list->n > 2 && list->p[0] == 'W' && list->p[1] == '/') *list = span_make(list->p + 2, list->n - 2);
+    if (list->n < 2 || *list->p != '"') return false;
+    const char *end = memchr(list->p + 1, '"', list->n - 1);
+    if (!end) return false;
+    *tag = span_make(list->p, (size_t)(end + 1 - list->p));
+    *list = span_make(end + 1, list->n - tag->n);
+    return true;
+}
+
+static bool has_tag(const req_t *r, const char *etag)
+{
+    span_t list, tag, mine = span_of(etag);
+    if (!req_header(r, "if-none-match", &list)) return false;
+    if (span_is(list, "*")) return true;
+    if (mine.p[0] == 'W') mine = span_make(mine.p + 2, mine.n - 2);
+    while (next_tag(&list, &tag))
+        if (span_eq(tag, mine)) return true;
+    return false;
+}
+
+bool h_unchanged(req_t *r, const char *etag)
+{
+    bool read = req_method(r) == M_GET || req_method(r) == M_HEAD;
+    req_add_header(r, "ETag", etag);
+    if (!read || !has_tag(r, etag)) return false;
+    req_reply(r, 304, NULL, span_make(NULL, 0));
+    return true;
+}
+
 bool h_wallet(req_t *r, const char *name, span_t text, uint8_t key[32])
 {
     if (!b58_key(text, key)) return true;
@@ -77,6 +111,20 @@ void out_send(out_t *o, req_t *r, int status)
     if (o->b.failed) h_fail(r, XE_INTERNAL);
     else req_reply(r, status, "application/json", buf_span(&o->b));
     buf_fini(&o->b);
+}
+
+void out_drop(out_t *o) { buf_fini(&o->b); }
+
+bool out_unchanged(out_t *o, req_t *r)
+{
+    uint8_t sum[32];
+    char tag[40] = "W/\"";
+    sha256(o->b.p, o->b.n, sum);
+    hex_encode(sum, 12, tag + 3);
+    strcat(tag, "\"");
+    if (o->b.failed || !h_unchanged(r, tag)) return false;
+    out_drop(o);
+    return true;
 }
 
 void put_str(jw_t *w, const char *key, const char *v)

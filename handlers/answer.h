@@ -19,6 +19,9 @@ void h_fail_why(req_t *r, xerr_t err, const char *message);            /* own te
 void h_bad(req_t *r, const char *name, const char *what);              /* 400 "name: what" */
 void h_unknown_key(req_t *r, const char *where, span_t key);           /* 400 Unrecognized key(s) in where: 'key' */
 
+/* Gives the coming answer this ETag (quotes included). True: If-None-Match has it, 304 was answered. GET and HEAD only. */
+bool h_unchanged(req_t *r, const char *etag);
+
 /* The 32 bytes of a wallet address given as `name`. False: answered (400). */
 bool h_wallet(req_t *r, const char *name, span_t text, uint8_t key[32]);
 
@@ -29,6 +32,10 @@ typedef struct {
 } out_t;
 void out_init(out_t *o);
 void out_send(out_t *o, req_t *r, int status);
+void out_drop(out_t *o); /* instead of out_send */
+/* A weak ETag over what was written so far: for answers whose last members are times that change with every look. True:
+ * the client has it, 304 was answered and o is dropped. */
+bool out_unchanged(out_t *o, req_t *r);
 
 /* key and value in one line each. text_or_null: NULL or "" writes null. */
 void put_str(jw_t *w, const char *key, const char *v);

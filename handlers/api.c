@@ -8,6 +8,7 @@
 #include "handlers/ask.h"
 #include "handlers/cors.h"
 #include "handlers/guard.h"
+#include "handlers/openapi.h"
 #include "handlers/routes.h"
 #include "handlers/stats.h"
 #include "handlers/stream.h"
@@ -263,9 +264,10 @@ api_t *api_new(loop_t *l, metrics_t *m, const cfg_t *cfg, store_t *store, const 
     a->limits = limits_new((unsigned)cfg->limits_keys_max, a->sip);
     a->tickets = tickets_new(a->sip);
     a->stats = stats_new(m);
+    a->openapi = openapi_new();
     make_counters(a);
     a->stream = stream_new(a);
-    if (a->tokens && a->limits && a->tickets && a->stats && a->stream) return a;
+    if (a->tokens && a->limits && a->tickets && a->stats && a->openapi && a->stream) return a;
     api_free(a);
     return NULL;
 }
@@ -274,6 +276,7 @@ void api_free(api_t *a)
 {
     if (!a) return;
     stream_free(a->stream);
+    openapi_free(a->openapi);
     stats_free(a->stats);
     tickets_free(a->tickets);
     limits_free(a->limits);

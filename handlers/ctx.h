@@ -32,7 +32,8 @@ enum {
     ROUTE_OPEN_STATE = 512, /* a 503 has the answer's own shape: it is the answer */
     ROUTE_TEXT = 1024,      /* the answer is plain text */
     ROUTE_REFUSES = 2048,   /* answers 401 though anybody may call it: what is sent proves who sends it */
-    ROUTE_UPGRADE = 4096    /* becomes a socket */
+    ROUTE_UPGRADE = 4096,   /* becomes a socket */
+    ROUTE_FORBIDS = 8192    /* may answer 403 though the row itself lets everybody in */
 };
 
 #define ROUTE_ARGS_MAX 2
@@ -70,6 +71,7 @@ typedef struct {
 
 typedef struct stream stream_t;
 typedef struct stats stats_t;
+typedef struct openapi openapi_t;
 
 struct api {
     loop_t *loop;
@@ -88,6 +90,7 @@ struct api {
     tickets_t *tickets;
     stream_t *stream;
     stats_t *stats;
+    openapi_t *openapi;
     unsigned digests; /* book digests being made */
     struct book_job *digest_head, *digest_tail; /* and those waiting for their turn */
     unsigned digests_waiting;

@@ -15,6 +15,6 @@ xerr_t cursor_parse(span_t text, int64_t *row); /* XE_BAD_INPUT: not one of ours
 /* The parameter of a list's query. */
 int cursor_fits(const char *text, unsigned long n);
 #define CURSOR_ROW \
-    S_OPT("cursor", SC_STR, .min = 12, .max = 12, .pattern = "^[A-Za-z0-9_-]{12}$", .fits = cursor_fits, .doc = "a next_cursor of this list is expected")
+    S_OPT("cursor", SC_STR, .min = 12, .max = 12, .pattern = "^A[Q-X][A-Za-z0-9_-]{10}$", .fits = cursor_fits, .doc = "a next_cursor of this list is expected")
 
 #endif

@@ -108,6 +108,7 @@ static void h_system_status(req_t *r)
     put_str(&o.w, "message", v.message);
     put_str(&o.w, "environment", a->cfg->server_environment);
     put_bool(&o.w, "simulated", a->cfg->feeds_simulated);
+    if (!is_desk(r) && out_unchanged(&o, r)) return;
     put_time(&o.w, "timestamp", loop_wall_us(a->loop));
     out_send(&o, r, 200);
 }
@@ -291,7 +292,7 @@ static const schema_t desk_answer[] = {
 const route_t routes_system[] = {
     {M_GET, "/health", ACCESS_PUBLIC, LIM_OPEN, 0, 0, h_health, NULL, NULL, 200, health_answer, "Is the process alive? Touches nothing else."},
     {M_GET, "/health/ready", ACCESS_PUBLIC, LIM_OPEN, ROUTE_OPEN_STATE, 0, h_ready, NULL, NULL, 200, ready_answer, "Would a write succeed now?"},
-    {M_GET, "/api/system/status", ACCESS_OPTIONAL, LIM_STATUS, 0, 0, h_system_status, NULL, NULL, 200, system_answer,
+    {M_GET, "/api/system/status", ACCESS_OPTIONAL, LIM_STATUS, ROUTE_ETAG, 0, h_system_status, NULL, NULL, 200, system_answer,
      "State of the parts; viewers and up see reasons and markets."},
     {M_GET, "/api/database/health", ACCESS_LOCAL, LIM_STATUS, ROUTE_OPEN_STATE, 0, h_database_health, NULL, NULL, 200, database_answer,
      "One round trip to the database, and its pool."},

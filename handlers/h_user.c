@@ -136,7 +136,7 @@ static void encode(const perf_t *p, buf_t *out)
 /* ---- routes ------------------------------------------------------------------------------------------------------- */
 
 static const schema_t performance_query[] = {
-    S_OPT("walletAddress", SC_WALLET, .doc = "The caller's own when absent; required of viewers."),
+    S_OPT("walletAddress", SC_WALLET, .doc = "The caller's own when absent; required of viewers and up."),
     S_OPT("timeRange", SC_STR, .choices = S_WORDS("1D", "7D", "30D", "90D", "ALL"), .doc = "30D when absent."),
     S_END,
 };

@@ -18,7 +18,8 @@ static const schema_t segments[] = {
 };
 
 static const struct { method_t m; const char *name; } methods[] = {
-    {M_GET, "GET"}, {M_HEAD, "HEAD"}, {M_POST, "POST"}, {M_PUT, "PUT"}, {M_DELETE, "DELETE"}, {M_OPTIONS, "OPTIONS"}, {M_PATCH, "PATCH"},
+    {M_GET, "GET"}, {M_HEAD, "HEAD"}, {M_POST, "POST"}, {M_PUT, "PUT"}, {M_DELETE, "DELETE"}, {M_OPTIONS, "OPTIONS"}, {M_PATCH, "PATCH"}, {M_TRACE, "TRACE"},
+    {M_QUERY, "QUERY"},
 };
 
 /* Steps through the lists as if they were one; *list starts at 0 and row at NULL. */

@@ -7,6 +7,7 @@
 /* A resource: its rows are `const route_t routes_<name>[]` in its own file; the order is that of the description. */
 #define ROUTE_LISTS(X) \
     X(system)          \
+    X(openapi)         \
     X(auth)            \
     X(bot)             \
     X(user)            \

@@ -9,7 +9,7 @@
 #include "handlers/text.h"
 #include "reactor/log.h"
 
-enum { STR_MAX = 65536, DEPTH = 16, NAME_SHOWN = 64 };
+enum { DEPTH = 16, NAME_SHOWN = 64 };
 
 const schema_t schema_nothing[] = {S_END};
 
@@ -55,17 +55,19 @@ static xerr_t unknown_key(sc_why_t *why, const place_t *at, span_t key)
     return XE_BAD_INPUT;
 }
 
-/* A bound of the row as a reader writes it: units of 10^-places as a plain decimal. */
+void schema_bound_text(int64_t v, unsigned places, char out[32])
+{
+    uint64_t unit = 1, mag = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
+    for (unsigned i = 0; i < places; i++) unit *= 10;
+    int n = snprintf(out, 32, "%s%llu", v < 0 ? "-" : "", (unsigned long long)(mag / unit));
+    if (mag % unit == 0 || n < 0) return;
+    snprintf(out + n, 32 - (size_t)n, ".%0*llu", (int)places, (unsigned long long)(mag % unit));
+    for (size_t end = strlen(out); out[end - 1] == '0'; end--) out[end - 1] = '\0';
+}
+
 static const char *bound_text(const schema_t *row, int64_t v, char out[32])
 {
-    int64_t unit = 1;
-    for (unsigned i = 0; i < row->places; i++) unit *= 10;
-    uint64_t mag = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
-    int n = snprintf(out, 32, "%s%llu", v < 0 ? "-" : "", (unsigned long long)(mag / (uint64_t)unit));
-    uint64_t frac = mag % (uint64_t)unit;
-    if (!frac || n < 0) return out;
-    snprintf(out + n, 32 - (size_t)n, ".%0*llu", (int)row->places, (unsigned long long)frac);
-    for (size_t end = strlen(out); out[end - 1] == '0'; end--) out[end - 1] = '\0';
+    schema_bound_text(v, row->places, out);
     return out;
 }
 
@@ -117,7 +119,7 @@ static size_t characters(span_t text)
 
 static xerr_t judge_length(const schema_t *row, span_t text, const place_t *at, sc_why_t *why)
 {
-    int64_t n = (int64_t)characters(text), max = bounded(row) ? row->max : STR_MAX;
+    int64_t n = (int64_t)characters(text), max = bounded(row) ? row->max : SCHEMA_TEXT_MAX;
     if (n < row->min && row->min == 1) return wrong(why, at, "must not be empty");
     if (n >= row->min && n <= max) return XE_OK;
     if (row->min == max) return wrong(why, at, "%lld characters are expected", (long long)max);
@@ -133,15 +135,17 @@ static xerr_t judge_string(const schema_t *row, span_t text, const place_t *at, 
     return wrong(why, at, "%s", row->doc ? row->doc : "does not have the expected form");
 }
 
+static const int64_t INT_MAX_18 = INT64_C(999999999999999999);
+
 /* A number as written in JSON: whole, or with at most so many decimals, and within the bounds. */
 static xerr_t judge_number(const schema_t *row, span_t text, const place_t *at, sc_why_t *why)
 {
-    int64_t floor = 0;
+    int64_t floor = 0, max = bounded(row) ? row->max : INT_MAX_18, min = bounded(row) ? row->min : -INT_MAX_18;
     bool exact = false;
     if (!bounded(row) && !row->places && row->type != SC_INT) return XE_OK;
     if (text_scaled(text, row->type == SC_INT ? 0 : row->places, &floor, &exact)) return wrong_number(row, at, why);
     if (!exact && (row->places || row->type == SC_INT)) return wrong_number(row, at, why);
-    if (bounded(row) && (floor < row->min || floor > row->max || (floor == row->max && !exact))) return wrong_number(row, at, why);
+    if (floor < min || floor > max || (floor == max && !exact)) return wrong_number(row, at, why);
     return XE_OK;
 }
 

@@ -33,7 +33,8 @@ enum {
     SC_SECRET = 8 /* never in logs or error texts */
 };
 
-#define SCHEMA_ROWS_MAX 64 /* members of one object that is judged */
+#define SCHEMA_ROWS_MAX 64    /* members of one object that is judged */
+#define SCHEMA_TEXT_MAX 65536 /* characters of a string without a bound of its own */
 
 typedef struct schema schema_t;
 struct schema {
@@ -41,7 +42,7 @@ struct schema {
     sc_type_t type;
     unsigned flags;
     /* INT, NUM, DECIMAL: least and greatest value, in units of 10^-places. STR: characters. ARR, MAP: elements. Both 0: the
-     * type's own bounds (STR: at most 65536 characters; no string holds a zero character). */
+     * type's own bounds (INT: 18 digits; STR: SCHEMA_TEXT_MAX). No string holds a zero character. */
     int64_t min, max;
     unsigned places;            /* NUM, DECIMAL: most decimals taken; 0: any number of them */
     const char *const *choices; /* STR: the words allowed, NULL-terminated */
@@ -75,6 +76,7 @@ typedef struct {
 xerr_t schema_judge(const schema_t *members, const json_t *doc, sc_why_t *why);
 /* One value of a query string or a path, as text; rows of such lists are of the types that have one. */
 xerr_t schema_judge_text(const schema_t *row, span_t text, sc_why_t *why);
+void schema_bound_text(int64_t v, unsigned places, char out[32]); /* units of 10^-places as a plain decimal */
 const schema_t *schema_find(const schema_t *members, span_t name); /* NULL: no such member */
 
 #endif

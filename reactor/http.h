@@ -49,7 +49,8 @@ void http_drain(http_t *h);      /* stop accepting; requests already read are fi
 bool http_idle(const http_t *h); /* nothing in flight */
 void http_close(http_t *h);      /* closes all at once; memory goes through loop_defer */
 
-typedef enum { M_GET = 1, M_HEAD = 2, M_POST = 4, M_PUT = 8, M_DELETE = 16, M_OPTIONS = 32, M_PATCH = 64 } method_t;
+typedef enum { M_GET = 1, M_HEAD = 2, M_POST = 4, M_PUT = 8, M_DELETE = 16, M_OPTIONS = 32, M_PATCH = 64,
+               M_TRACE = 128, M_QUERY = 256 } method_t;
 
 method_t req_method(const req_t *r);
 span_t req_path(const req_t *r);  /* without the query, byte for byte as received */

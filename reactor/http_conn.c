@@ -330,7 +330,7 @@ static bool take_room(http_t *h, req_t *r, size_t length)
  * the request it belongs to was carried out without it. */
 static bool is_unannounced(const req_t *r, const char *p, size_t n)
 {
-    bool may_have_body = (r->head.method & (M_POST | M_PUT | M_PATCH)) != 0;
+    bool may_have_body = (r->head.method & (M_POST | M_PUT | M_PATCH | M_QUERY)) != 0;
     return n && may_have_body && !r->head.has_length && *p != '\r' && !(*p >= 'A' && *p <= 'Z');
 }
 

@@ -101,7 +101,8 @@ static const struct {
     method_t method;
 } methods[] = {
     {"GET", M_GET},       {"POST", M_POST},       {"HEAD", M_HEAD},   {"PUT", M_PUT},
-    {"DELETE", M_DELETE}, {"OPTIONS", M_OPTIONS}, {"PATCH", M_PATCH},
+    {"DELETE", M_DELETE}, {"OPTIONS", M_OPTIONS}, {"PATCH", M_PATCH}, {"TRACE", M_TRACE},
+    {"QUERY", M_QUERY},
 };
 
 static method_t method_of(span_t v)

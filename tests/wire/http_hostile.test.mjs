@@ -65,7 +65,6 @@ const BROKEN = [
   ['HTTP/2 preface', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', [400, 501, 505]],
   ['TLS hello', Buffer.from('16030100a5010000a1', 'hex').toString('latin1'), 400],
   ['lower-case method', `get ${GET} HTTP/1.1\r\n${HOST}\r\n`, 501],
-  ['TRACE', head('', 'TRACE'), [405, 501]],
   ['CONNECT', `CONNECT localhost:443 HTTP/1.1\r\n${HOST}\r\n`, [400, 405, 501]],
   ['unknown method', head('', 'BREW'), 501],
   ['method of 33 bytes', head('', 'A'.repeat(33)), 501],

@@ -65,7 +65,6 @@ const REFUSED = [
   ['bytes of no protocol', '\x16\x03\x01\0\xa5\r\n\r\n', 400],
   ['lower-case method', req('get /health'), [400, 501]],
   ['unknown method', req('BREW /health'), 501],
-  ['TRACE', req('TRACE /health'), 501],
   ['CONNECT', req('CONNECT localhost:443'), [400, 501]],
   ['asterisk', req('OPTIONS *'), 400],
   ['HTTP/2.0', `GET /health HTTP/2.0\r\n${HOST}\r\n`, 505],
