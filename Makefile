@@ -79,7 +79,8 @@ $(foreach d,$(LAYERS),$(eval $(call layer_lib,$(d))))
 
 # The migrations travel inside the program.
 MIGRATIONS := $(sort $(wildcard storage/migrations/*.sql))
-$(B)/gen/migrations.c: storage/migrations.awk $(MIGRATIONS)
+# The folder too: a file that got another name is not newer than it was.
+$(B)/gen/migrations.c: storage/migrations.awk storage/migrations $(MIGRATIONS)
 	@mkdir -p $(@D)
 	$(Q)awk -f storage/migrations.awk $(MIGRATIONS) >$@
 $(B)/obj/gen/migrations.o: $(B)/gen/migrations.c storage/migrations.h

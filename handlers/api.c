@@ -125,7 +125,7 @@ static void on_identified(req_t *r, xerr_t err)
     }
     if (guard_admit(r)) {
         ctr_inc(api_of(r)->n.role);
-        h_fail(r, XE_DENIED);
+        h_fail_why(r, XE_DENIED, call_of(r)->deny);
         return;
     }
     if (under_limit(r, false)) on_admitted(r);

@@ -62,6 +62,8 @@ typedef struct {
     const route_t *route; /* NULL: none matched */
     bool counted;         /* in the in-flight gauge */
     bool known;           /* who is set */
+    bool cookie;          /* by the session cookie */
+    const char *deny;     /* why guard_admit said XE_DENIED; NULL: the ordinary text */
     principal_t who;
     span_t arg[ROUTE_ARGS_MAX];
     query_t query;

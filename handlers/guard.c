@@ -4,6 +4,7 @@
 
 #include "base/codec.h"
 #include "base/crypto.h"
+#include "handlers/cookie.h"
 #include "storage/users.h"
 
 typedef struct {
@@ -83,7 +84,7 @@ static void on_session(void *ctx, xerr_t err, const session_t *s)
     if (err == XE_AUTH) ctr_inc(a->n.session);
     c->known = !err;
     /* A status page that anybody may read answers also while nobody can be asked: as to anybody. */
-    if (err != XE_AUTH && c->route->access == ACCESS_OPTIONAL) err = XE_OK;
+    if ((err != XE_AUTH || c->cookie) && c->route->access == ACCESS_OPTIONAL) err = XE_OK;
     if (!req_answered(w.r)) w.next(w.r, err);
     req_drop(w.r);
 }
@@ -93,15 +94,20 @@ static bool wants_token(access_t access)
     return access != ACCESS_PUBLIC && access != ACCESS_METRICS;
 }
 
-/* Without a header: a ticket where the route takes one, nothing where the route asks for nothing. */
+/* Without a header: a ticket where the route takes one, the session cookie, nothing where the route asks for nothing. A browser
+ * sends its cookie unasked, so one that is no longer good is as none. */
 static xerr_t without_header(req_t *r)
 {
     api_t *a = api_of(r);
     call_t *c = call_of(r);
-    span_t ticket;
+    span_t ticket, token;
     if ((c->route->flags & ROUTE_TICKET) && !c->query_err && query_get(&c->query, "ticket", &ticket)) {
         xerr_t err = tickets_take(a->tickets, ticket, loop_now_ns(a->loop), &c->who);
         if (err || c->who.c.expires_s <= now_s(a)) return XE_AUTH;
+        return XE_AGAIN;
+    }
+    if (cookie_token(r, &token) && verify(r, token) && c->who.c.role == ROLE_WALLET) {
+        c->cookie = true;
         return XE_AGAIN;
     }
     if (c->route->access == ACCESS_OPTIONAL) return XE_OK;
@@ -143,6 +149,15 @@ static bool foreign(const req_t *r)
     return !span_is(wallet, c->who.c.wallet) && b58_key(wallet, key) == XE_OK;
 }
 
+/* A cookie travels with whatever a foreign page makes the browser send: what changes something must prove its origin. */
+static bool forged(const req_t *r)
+{
+    call_t *c = call_of(r);
+    if (!c->cookie || req_method(r) == M_GET || req_method(r) == M_HEAD) return false;
+    c->deny = csrf_fault(r, c->who.c.jti);
+    return c->deny != NULL;
+}
+
 xerr_t guard_admit(const req_t *r)
 {
     const call_t *c = call_of(r);
@@ -158,7 +173,7 @@ xerr_t guard_admit(const req_t *r)
     case ACCESS_OPERATOR: ok = role >= ROLE_OPERATOR; break;
     case ACCESS_ADMIN: ok = role >= ROLE_ADMIN; break;
     }
-    return ok && !foreign(r) ? XE_OK : XE_DENIED;
+    return ok && !foreign(r) && !forged(r) ? XE_OK : XE_DENIED;
 }
 
 /* ---- addresses ---------------------------------------------------------------------------------------------------- */

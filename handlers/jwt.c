@@ -45,7 +45,7 @@ static bool claims_ok(const jwt_keys_t *k, const claims_t *c)
 
 /* ---- out ---------------------------------------------------------------------------------------------------------- */
 
-static void put_permissions(jw_t *w, role_t role)
+void role_put_permissions(jw_t *w, role_t role)
 {
     jw_key(w, "permissions");
     jw_arr(w);
@@ -81,7 +81,7 @@ static void put_claims(buf_t *b, const claims_t *c)
     put_text(&w, "user_id", c->user_id);
     if (c->role == ROLE_WALLET) put_text(&w, "wallet_address", c->wallet);
     else put_text(&w, "role", role_name(c->role));
-    put_permissions(&w, c->role);
+    role_put_permissions(&w, c->role);
     put_int(&w, "issued_at", c->issued_s);
     put_int(&w, "expires_at", c->expires_s);
     put_int(&w, "iat", c->issued_s);

@@ -12,12 +12,14 @@
 #include "base/span.h"
 #include "reactor/arena.h"
 #include "reactor/config.h"
+#include "reactor/json.h"
 
 #define JWT_TEXT_MAX 4096
 #define JWT_KEYS_MAX 4
 
 typedef enum { ROLE_PUBLIC, ROLE_WALLET, ROLE_VIEWER, ROLE_OPERATOR, ROLE_ADMIN } role_t; /* from viewer on: ascending */
 const char *role_name(role_t r);
+void role_put_permissions(jw_t *w, role_t r); /* "permissions": [..] */
 xerr_t role_parse(span_t text, role_t *out); /* wallet, viewer, operator, admin */
 
 typedef struct {

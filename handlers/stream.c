@@ -18,6 +18,7 @@ const channel_row_t stream_channels[CH_N] = {
 };
 
 static void on_sweep(void *ctx);
+static void on_session_over(void *ctx, span_t jti);
 static void on_open(void *ctx, ws_t *ws);
 static void on_close(void *ctx, ws_t *ws, unsigned code);
 
@@ -71,6 +72,7 @@ void api_set_hub(api_t *a, hub_t *hub)
     s->hub = hub;
     for (int i = 0; i < CH_N; i++) s->topic[i] = hub_topic(hub, stream_channels[i].name, stream_channels[i].conflate);
     ltimer_arm(s->sweep, SWEEP_MS);
+    bus_on(store_bus(a->store), BUS_SESSION, on_session_over, s);
 }
 
 /* ---- opening a socket --------------------------------------------------------------------------------------------- */
@@ -189,7 +191,18 @@ static void recheck(sub_t *u, int64_t now_ns, unsigned *left)
     if (u->who.c.role != ROLE_WALLET || u->recheck_ns > now_ns || !*left || !(l = stream_later(u))) return;
     --*left;
     u->recheck_ns = now_ns + RECHECK_S * 1000000000LL;
-    session_check(u->s->a->store, span_of(u->who.c.jti), on_recheck, l);
+    session_watch(u->s->a->store, span_of(u->who.c.jti), on_recheck, l);
+}
+
+/* Revoked, here or through another process. No name: word may have been missed, so all are asked about with the next sweeps. */
+static void on_session_over(void *ctx, span_t jti)
+{
+    stream_t *s = ctx;
+    for (sub_t *u = s->subs, *next; u; u = next) {
+        next = u->next;
+        if (!jti.n) u->recheck_ns = loop_now_ns(s->a->loop);
+        else if (span_is(jti, u->who.c.jti)) stream_close(u, CLOSE_UNAUTHENTICATED, "session ended");
+    }
 }
 
 static void on_sweep(void *ctx)

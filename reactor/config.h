@@ -95,6 +95,7 @@
     X(auth, jwt_secret, STR, "", 0, 300, S, "HS256 key of at least 32 bytes")                                              \
     X(auth, jwt_kid, STR, "k1", 1, 32, F, "key id written into tokens")                                                    \
     X(auth, wallet_ttl_s, INT, "86400", 60, 604800, F, "wallet session, absolute")                                         \
+    X(auth, wallet_idle_s, INT, "1800", 1, 604800, F, "wallet session unused for so long has ended; each use puts it off")  \
     X(auth, operator_ttl_s, INT, "1800", 60, 86400, F, "operator access token")                                            \
     X(auth, nonce_ttl_s, INT, "300", 10, 3600, F, "sign-in message")                                                       \
     X(bot, default_enabled, BOOL, "false", 0, 0, F, "state of a wallet that never chose")                                  \

@@ -102,10 +102,15 @@ enum { SQL_LANE_WRITER = 1, SQL_LANE_SLOW = 2, SQL_LANE_READER = 4, SQL_LANE_HOU
       " LEFT JOIN bot_states b ON b.user_vault_address = k.w LEFT JOIN user_settings s ON s.wallet_address = k.w")         \
     X(SQL_SESSION_GET, SQL_LANE_READER, 1,                                                                                 \
       "SELECT user_id, wallet, extract(epoch FROM issued_at)::bigint, extract(epoch FROM expires_at)::bigint,"             \
-      " revoked_at IS NOT NULL FROM sessions WHERE jti = $1::uuid")                                                        \
+      " revoked_at IS NOT NULL, CASE WHEN kind = 'wallet' THEN us(seen_at) ELSE 0 END FROM sessions WHERE jti = $1::uuid") \
     X(SQL_SESSION_CREATE, SQL_LANE_READER, 10,                                                                             \
       "SELECT session_create($1::uuid, $2::uuid, $3, $4::bigint, $5::bigint, $6::bool, $7, $8, $9, $10)")                  \
+    X(SQL_SESSION_REFRESH, SQL_LANE_READER, 8,                                                                             \
+      "SELECT * FROM session_refresh($1::uuid, $2::uuid, $3::uuid, $4::bigint, $5, $6, $7, $8)")                           \
     X(SQL_SESSION_REVOKE, SQL_LANE_READER, 6, "SELECT session_revoke($1::uuid, $2::uuid, $3, $4, $5, $6)")                 \
+    X(SQL_SESSIONS_SEEN, SQL_LANE_HOUSE, 1,                                                                                \
+      "UPDATE sessions s SET seen_at = now() FROM (SELECT jti FROM sessions WHERE jti = ANY ($1::uuid[])"                  \
+      " AND revoked_at IS NULL FOR UPDATE SKIP LOCKED) q WHERE s.jti = q.jti")                                             \
     X(SQL_SESSIONS_REVOKED, SQL_LANE_HOUSE, 1,                                                                             \
       "SELECT jti, us(revoked_at) FROM sessions WHERE revoked_at >= to_timestamp($1::bigint / 1e6)"                        \
       " AND expires_at > now() ORDER BY revoked_at LIMIT 10000")                                                           \

@@ -316,6 +316,7 @@ store_t *store_open(loop_t *l, metrics_t *m, const cfg_t *cfg)
     s->session_loads = flights_new();
     s->perf_loads = flights_new();
     s->opps = oppq_new(s, m);
+    s->touches = touches_new(s);
     s->audit = audit_walk_new(s);
     s->pg_since_us = s->redis_since_us = s->started_us = loop_wall_us(l);
     s->desk = cfg->feeds_enabled;
@@ -350,6 +351,7 @@ void store_close(store_t *s)
 {
     s->closing = true;
     ltimer_free(s->beat);
+    touches_free(s->touches);
     if (s->rds)
         rds_close(s->rds);
     pg_close(s->house);

@@ -11,6 +11,7 @@
 #include "storage/rds.h"
 #include "storage/soon.h"
 #include "storage/store.h"
+#include "storage/touch.h"
 #include "storage/writer.h"
 
 typedef struct oppq oppq_t;
@@ -29,6 +30,7 @@ struct store {
     cache_t *sessions, *perf;
     flights_t *session_loads, *perf_loads;
     oppq_t *opps;
+    touches_t *touches;
     struct audit_walk *audit;
     uint8_t mac_key[32]; /* of what Redis keeps for us */
     bool mirror_ok;      /* revocations known to PostgreSQL have been taken out of Redis since its link came up */

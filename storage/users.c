@@ -69,6 +69,22 @@ static void keep(store_t *s, const session_t *v, int64_t at_ns)
     cache_put(s->sessions, span_of(v->jti), &k, sizeof k, at_ns);
 }
 
+static bool idle(store_t *s, const session_t *v)
+{
+    int64_t us = s->cfg->auth_wallet_idle_s * 1000000;
+    return v->seen_us && loop_wall_us(s->l) > v->seen_us + us + us / 20 + 2000 * TOUCH_LAG_MS;
+}
+
+/* A use counts when the last one known is a while ago: an UPDATE per session now and then, not one per request. */
+static void used(store_t *s, span_t jti)
+{
+    size_t n;
+    kept_t *k = (kept_t *)(uintptr_t)cache_get(s->sessions, jti, &n, NULL); /* our own bytes, changed in place */
+    int64_t now = loop_wall_us(s->l);
+    if (k && !k->revoked && k->s.seen_us && now - k->s.seen_us >= s->cfg->auth_wallet_idle_s * 50000 && touch_put(s->touches, k->s.jti))
+        k->s.seen_us = now;
+}
+
 void users_forget(store_t *s, span_t jti)
 {
     kept_t k;
@@ -146,6 +162,7 @@ typedef struct {
     store_t *s;
     flight_t *g;
     int64_t sent_ns;
+    bool use; /* asked for somebody who is using the session */
 } load_t;
 
 typedef struct {
@@ -232,7 +249,14 @@ static xerr_t judge(load_t *ld, const pg_rows_t *rows, session_t *v)
     pg_copy(rows, 0, 1, v->wallet, sizeof v->wallet);
     v->issued_s = pg_i64(rows, 0, 2);
     v->expires_s = pg_i64(rows, 0, 3);
-    return XE_OK;
+    v->seen_us = pg_i64(rows, 0, 5);
+    if (k && k->s.seen_us > v->seen_us)
+        v->seen_us = k->s.seen_us; /* not written yet */
+    if (!idle(s, v))
+        return XE_OK;
+    cache_del(s->sessions, jti);
+    mirror_del(s, jti);
+    return XE_AUTH;
 }
 
 static void on_session_row(void *ctx, xerr_t err, const pg_rows_t *rows)
@@ -248,11 +272,13 @@ static void on_session_row(void *ctx, xerr_t err, const pg_rows_t *rows)
     if (!err && !expired(ld->s, &v)) {
         keep(ld->s, &v, ld->sent_ns);
         mirror_put(ld->s, &v);
+        if (ld->use)
+            used(ld->s, span_of(v.jti));
     }
     land(ld, err, &v);
 }
 
-static void load(store_t *s, span_t jti, session_cb cb, void *ctx)
+static void load(store_t *s, span_t jti, bool use, session_cb cb, void *ctx)
 {
     char text[37];
     bool first;
@@ -261,7 +287,7 @@ static void load(store_t *s, span_t jti, session_cb cb, void *ctx)
         return;
     load_t *ld = malloc(sizeof *ld);
     XASSERT(ld);
-    *ld = (load_t){s, g, loop_now_ns(s->l)};
+    *ld = (load_t){s, g, loop_now_ns(s->l), use};
     /* While word of revocations may be missed, whoever asks later must see a later state. */
     if (!bus_believes(s->bus, ld->sent_ns))
         flight_taint(s->session_loads, jti);
@@ -271,32 +297,50 @@ static void load(store_t *s, span_t jti, session_cb cb, void *ctx)
     pool_query(s->pool, SQL_SESSION_GET, (const char *const[]){text}, (unsigned)s->cfg->http_write_deadline_ms, true, on_session_row, ld);
 }
 
-const session_t *session_peek(store_t *s, span_t jti)
+static const session_t *peek(store_t *s, span_t jti)
 {
     int64_t at;
     if (!uuid_valid(jti))
         return NULL;
     const kept_t *k = recall_at(s, jti, &at);
     int64_t age = (loop_now_ns(s->l) - at) / 1000000;
-    if (!k || k->revoked || age >= s->cfg->cache_session_ttl_ms || expired(s, &k->s) || !bus_believes(s->bus, at))
+    if (!k || k->revoked || age >= s->cfg->cache_session_ttl_ms || expired(s, &k->s) || idle(s, &k->s) || !bus_believes(s->bus, at))
         return NULL;
     /* Asked again ahead of time, so that a session in use never waits for PostgreSQL. */
     if (age * 2 >= s->cfg->cache_session_ttl_ms && !s->closing)
-        load(s, jti, NULL, NULL);
+        load(s, jti, false, NULL, NULL);
     ctr_inc(s->m.session_mem);
     return &k->s;
 }
 
-void session_check(store_t *s, span_t jti, session_cb cb, void *ctx)
+const session_t *session_peek(store_t *s, span_t jti)
 {
-    const session_t *v = session_peek(s, jti);
+    const session_t *v = peek(s, jti);
+    if (v)
+        used(s, jti);
+    return v;
+}
+
+static void ask(store_t *s, span_t jti, bool use, session_cb cb, void *ctx)
+{
+    const session_t *v = use ? session_peek(s, jti) : peek(s, jti);
     const kept_t *k = uuid_valid(jti) ? recall(s, jti) : NULL;
     if (v)
         answer_soon(s, cb, ctx, XE_OK, v);
     else if (!uuid_valid(jti) || (k && (k->revoked || expired(s, &k->s))))
         answer_soon(s, cb, ctx, XE_AUTH, NULL);
     else
-        load(s, jti, cb, ctx);
+        load(s, jti, use, cb, ctx);
+}
+
+void session_check(store_t *s, span_t jti, session_cb cb, void *ctx)
+{
+    ask(s, jti, true, cb, ctx);
+}
+
+void session_watch(store_t *s, span_t jti, session_cb cb, void *ctx)
+{
+    ask(s, jti, false, cb, ctx);
 }
 
 /* ---- nonces ---- */
@@ -383,6 +427,7 @@ static void on_created(void *ctx, xerr_t err, const pg_rows_t *rows)
         err = XE_INTERNAL;
     if (!err) {
         pg_copy(rows, 0, 0, c.v.user_id, sizeof c.v.user_id);
+        c.v.seen_us = loop_wall_us(c.s->l);
         keep(c.s, &c.v, c.sent_ns);
         mirror_put(c.s, &c.v);
     }
@@ -409,6 +454,64 @@ void session_create(store_t *s, const session_t *in, const who_t *who, session_c
     const char *params[] = {req,        in->jti,   in->wallet,      issued,        expires, s->cfg->bot_default_enabled ? "t" : "f",
                             who->actor, who->role, who->request_id, who->source_ip};
     pool_query(s->pool, SQL_SESSION_CREATE, params, (unsigned)s->cfg->http_write_deadline_ms, false, on_created, c);
+}
+
+/* ---- one session after another ---- */
+
+typedef struct {
+    store_t *s;
+    session_cb cb;
+    void *ctx;
+    session_t v;
+    char old[37];
+    int64_t sent_ns;
+} refresh_t;
+
+static void on_followed(void *ctx)
+{
+    refresh_t f = *(refresh_t *)ctx;
+    free(ctx);
+    f.cb(f.ctx, XE_OK, &f.v);
+}
+
+static void on_refreshed(void *ctx, xerr_t err, const pg_rows_t *rows)
+{
+    refresh_t *f = ctx, copy = *f;
+    store_t *s = f->s;
+    if (!err && (pg_rows_n(rows) != 1 || pg_null(rows, 0, 0)))
+        err = XE_AUTH;
+    if (err) {
+        free(f);
+        if (store_pg_away(err))
+            cache_del(s->sessions, span_of(copy.old)); /* it may have been committed: memory asks again */
+        copy.cb(copy.ctx, err, NULL);
+        return;
+    }
+    pg_copy(rows, 0, 0, f->v.user_id, sizeof f->v.user_id);
+    f->v.expires_s = pg_i64(rows, 0, 1);
+    f->v.seen_us = loop_wall_us(s->l);
+    users_forget(s, span_of(f->old));
+    mirror_del(s, span_of(f->old));
+    keep(s, &f->v, f->sent_ns);
+    mirror_put(s, &f->v);
+    bus_settle(s->bus, on_followed, f);
+}
+
+void session_refresh(store_t *s, span_t jti, const session_t *next, const who_t *who, session_cb cb, void *ctx)
+{
+    char issued[24], req[37];
+    if (s->closing || !uuid_valid(jti) || !uuid_valid(span_of(next->jti))) {
+        answer_soon(s, cb, ctx, s->closing ? XE_DOWN : XE_AUTH, NULL);
+        return;
+    }
+    refresh_t *f = calloc(1, sizeof *f);
+    XASSERT(f);
+    *f = (refresh_t){.s = s, .cb = cb, .ctx = ctx, .v = *next, .sent_ns = loop_now_ns(s->l)};
+    memcpy(f->old, jti.p, 36);
+    snprintf(issued, sizeof issued, "%lld", (long long)next->issued_s);
+    uuid4(req);
+    const char *params[] = {req, f->old, f->v.jti, issued, who->actor, who->role, who->request_id, who->source_ip};
+    pool_query(s->pool, SQL_SESSION_REFRESH, params, (unsigned)s->cfg->http_write_deadline_ms, true, on_refreshed, f);
 }
 
 static void on_settled(void *ctx)

@@ -110,6 +110,26 @@ void session_check(store_t *s, span_t jti, session_cb cb, void *ctx)
     later(K_SESSION, err, ctx)->cb.session = cb;
 }
 
+void session_watch(store_t *s, span_t jti, session_cb cb, void *ctx) { session_check(s, jti, cb, ctx); }
+
+void session_refresh(store_t *s, span_t jti, const session_t *next, const who_t *who, session_cb cb, void *ctx)
+{
+    int64_t expires_s = db.live.expires_s;
+    db.live = *next;
+    db.live.expires_s = expires_s;
+    strcpy(db.live.user_id, USER);
+    later(K_SESSION, db.pg, ctx)->cb.session = cb;
+}
+
+void session_revoke(store_t *s, span_t jti, const who_t *who, void (*cb)(void *ctx, xerr_t err), void *ctx)
+{
+    db.revoked = true;
+    later(K_DONE, db.pg, ctx)->cb.done = cb;
+}
+
+bus_t *store_bus(const store_t *s) { return NULL; }
+void bus_on(bus_t *b, bus_kind_t kind, bus_fn fn, void *ctx) {}
+
 const session_t *session_peek(store_t *s, span_t jti) { return db.peek && span_is(jti, db.live.jti) ? &db.live : NULL; }
 
 void session_create(store_t *s, const session_t *in, const who_t *who, session_cb cb, void *ctx)

@@ -1,0 +1,125 @@
+// Two server processes on one database: what one answers, the other knows, however soon the client asks.
+import assert from 'node:assert/strict'
+import { after, test } from 'node:test'
+import { connect, rows } from '../lib/db.mjs'
+import { get, isError, ok, post } from '../lib/http.mjs'
+import { startReplica } from '../lib/replica.mjs'
+import { cleanEnd, sleep, startStack, until } from '../lib/stack.mjs'
+import { Sub } from '../lib/ws.mjs'
+
+const s = await startStack({ env: { XORJ_LIMITS_ENABLED: 'false' } })
+const b = await startReplica(s)
+after(() => b.stop('SIGKILL'))
+const db = await connect(s)
+const metric = async (x, name) => Number(new RegExp(`^${name} (\\d+)`, 'm').exec((await get(x, '/metrics')).text)?.[1])
+const both = () => until(async () => (await metric(s, 'xorj_bus_others')) === 1 && (await metric(b, 'xorj_bus_others')) === 1, 3000, 'they know of each other')
+await both()
+
+test('a toggle through one is read back through the other at once', async () => {
+  const [w] = await s.wallets(1)
+  for (let i = 0; i < 300; i++) {
+    const [to, from] = i % 2 ? [s, b] : [b, s]
+    const on = i % 3 !== 0
+    const r = ok(await post(to, `/api/bot/${on ? 'enable' : 'disable'}`, { token: w.token }))
+    const g = ok(await get(from, '/api/bot/status', { token: w.token }))
+    assert.equal(g.enabled, on, `round ${i}`)
+    assert.equal(g.version, r.version, `round ${i}`)
+  }
+})
+
+test('a session ended through one is refused by both at once, though both had just let it in', async () => {
+  const all = await s.wallets(200)
+  let worst = 0
+  for (const [i, w] of all.entries()) {
+    const [at, other] = i % 2 ? [s, b] : [b, s]
+    for (const x of [s, b]) for (let k = 0; k < 3; k++) ok(await get(x, '/api/auth/session', { token: w.token }))
+    const r = await post(at, '/api/auth/logout', { token: w.token })
+    const [p, q] = await Promise.all([get(other, '/api/auth/session', { token: w.token }), get(at, '/api/auth/session', { token: w.token })])
+    ok(r)
+    worst = Math.max(worst, r.ms)
+    isError(p, 401, 'AUTHENTICATION_ERROR')
+    isError(q, 401, 'AUTHENTICATION_ERROR')
+  }
+  assert.ok(worst < 900, `${worst} ms: acknowledged, not waited out`)
+})
+
+test('under load too: whoever uses the session all the time is cut off by the answer', async () => {
+  const [w] = await s.wallets(1)
+  let over = false
+  const late = []
+  const use = async (x) => {
+    for (let n = 0; n < 20_000; n++) {
+      const asked_after = over
+      const r = await get(x, '/api/auth/session', { token: w.token })
+      if (asked_after && r.status === 200) late.push(r)
+      if (r.status === 401) return
+    }
+  }
+  const users = [s, b, s, b].map(use)
+  await sleep(300)
+  ok(await post(s, '/api/auth/logout', { token: w.token }))
+  over = true
+  await Promise.all(users)
+  assert.equal(late.length, 0)
+})
+
+test('refresh: the old token is over at both, the new one is good at both', async () => {
+  for (const w of await s.wallets(20)) {
+    ok(await get(b, '/api/auth/session', { token: w.token }))
+    const n = ok(await post(s, '/api/auth/refresh', { token: w.token }))
+    isError(await get(b, '/api/auth/session', { token: w.token }), 401)
+    ok(await get(b, '/api/auth/session', { token: n.session_token }))
+  }
+})
+
+test('a socket at the other process ends with its session', async () => {
+  const [w] = await s.wallets(1)
+  const sub = await new Sub(b, { token: w.token }).open()
+  ok(await post(s, '/api/auth/logout', { token: w.token }))
+  assert.equal(await sub.closed(1000), 4001)
+})
+
+test('with the notification links cut nothing is believed, and a revocation holds', async () => {
+  for (const w of await s.wallets(10)) {
+    for (const x of [s, b]) ok(await get(x, '/api/auth/session', { token: w.token }))
+    await rows(db, "select pg_terminate_backend(pid) from pg_stat_activity where application_name in ('xorj/bus', 'xorj/listening')")
+    ok(await post(s, '/api/auth/logout', { token: w.token }))
+    isError(await get(b, '/api/auth/session', { token: w.token }), 401)
+    isError(await get(s, '/api/auth/session', { token: w.token }), 401)
+  }
+  await both()
+})
+
+test('a process that stands still is waited for no longer than its lease, and lets nobody in when it wakes', async () => {
+  const [w, x] = await s.wallets(2)
+  for (const t of [w, x]) ok(await get(b, '/api/auth/session', { token: t.token }))
+  process.kill(b.pid, 'SIGSTOP')
+  try {
+    const r = await post(s, '/api/auth/logout', { token: w.token })
+    ok(r)
+    assert.ok(r.ms < 1900, `${r.ms} ms`)
+  } finally {
+    process.kill(b.pid, 'SIGCONT')
+  }
+  isError(await get(b, '/api/auth/session', { token: w.token }), 401)
+  ok(await get(b, '/api/auth/session', { token: x.token }))
+  await both()
+})
+
+test('a session revoked in the database itself is refused at once', async () => {
+  const [w] = await s.wallets(1)
+  for (const x of [s, b]) ok(await get(x, '/api/auth/session', { token: w.token }))
+  await rows(db, 'update sessions set revoked_at = now() where wallet = $1', [w.wallet])
+  await sleep(50)
+  for (const x of [s, b]) isError(await get(x, '/api/auth/session', { token: w.token }), 401)
+})
+
+test('alone again: the answer no longer waits for anybody', async () => {
+  const [w] = await s.wallets(1)
+  assert.deepEqual(await b.stop(), { code: 0, sig: null })
+  const r = await post(s, '/api/auth/logout', { token: w.token })
+  ok(r)
+  assert.ok(r.ms < 500, `${r.ms} ms`)
+})
+
+cleanEnd(() => s)
