@@ -124,9 +124,14 @@ $(B)/bench/engine_bench: bench/engine_bench.c $(LIBA)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) $< -Wl,--start-group $(LIBA) -Wl,--end-group $(LIBS) -o $@
 
-$(B)/bench/load: bench/load.c
+# The generators: libc alone.
+LOADERS := $(B)/bench/load $(B)/bench/subs
+$(B)/bench/load: bench/load.c bench/lat.c bench/lat.h
+$(B)/bench/subs: bench/subs.c
+$(LOADERS):
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) $< -o $@
+	$(SAY)link $@
+	$(Q)$(CC) $(CFLAGS_ALL) $(filter %.c,$^) -o $@
 
 # Small programs that a wire test talks to.
 WIRE_BIN := $(patsubst tests/wire/%.c,$(B)/tests/wire/%,$(wildcard tests/wire/*.c))
@@ -213,14 +218,14 @@ check: ## lint and test
 ifneq ($(wildcard bench/run.mjs),)
 bench: ## the ratio table beside the peers
 	@deploy/deps.sh bench
-	$(MAKE_ALL) -s all $(B)/bench/load
+	$(MAKE_ALL) -s all $(LOADERS)
 	@B=$(B) $(NODE) bench/run.mjs
 .PHONY: bench
 endif
 ifneq ($(wildcard bench/load.mjs),)
-load: ## the load gate
+load: ## the load gate, 13 minutes each way: DURATION=60 shortens it
 	@deploy/deps.sh bench
-	$(MAKE_ALL) -s all npm
+	$(MAKE_ALL) -s all $(LOADERS)
 	@B=$(B) DURATION='$(DURATION)' $(NODE) bench/load.mjs
 .PHONY: load
 endif
