@@ -272,6 +272,8 @@ void loop_free(loop_t *l)
     event_del(&l->posted);
     if (l->fds) closedir(l->fds);
     close(l->post_fd);
+    /* Connections freed just now may be held by callbacks that the library has put off: those run, or they would leak. */
+    event_base_loop(l->base, EVLOOP_NONBLOCK);
     event_base_free(l->base);
     pthread_mutex_destroy(&l->lock);
     free(l->posts.at);

@@ -470,6 +470,9 @@ void srv_free(srv_t *s)
     event_free(s->turn);
     event_free(s->sig[0]);
     event_free(s->sig[1]);
+    /* A TLS connection that has just written is held by a callback the library has put off. The signal may have come in
+     * between; freeing the base would forget the callback and with it the connection. */
+    event_base_loop(s->base, EVLOOP_NONBLOCK);
     event_base_free(s->base);
     free(s);
 }
