@@ -1,6 +1,6 @@
 /* Orca Whirlpool mathematics (concentrated liquidity, Q64.64 square-root prices): account decoding and exact quotes
- * with the program's rounding, in 128- and 256-bit integers, checked against published and on-chain vectors.
- * Adaptive-fee pools are refused by rule (XE_UNSUPPORTED). Pure. */
+ * with the program's rounding, in 128- and 256-bit integers, checked against published and on-chain vectors. A pool with
+ * an adaptive fee is quoted with its oracle and the chain's time, and refused without (XE_UNSUPPORTED). Pure. */
 #ifndef XORJ_ENGINE_WHIRL_H
 #define XORJ_ENGINE_WHIRL_H
 
@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "engine/dec.h"
+#include "engine/token.h"
 
 #define WHIRL_TICK_MIN (-443636)
 #define WHIRL_TICK_MAX 443636
@@ -53,14 +54,21 @@ int32_t whirl_array_start(int32_t tick, unsigned tick_spacing);
 xerr_t whirl_sqrt_of_tick(int32_t tick, u128_t *out);
 xerr_t whirl_tick_of_sqrt(u128_t sqrt_price, int32_t *out);
 
+/* The fee of such a pool changes with every swap; all others have a fee-tier index equal to their tick spacing. */
+static inline bool whirl_adaptive(const whirl_pool_t *p) { return p->fee_tier_index != p->tick_spacing; }
+
 typedef struct {
-    uint64_t amount;   /* base units of the fixed token */
+    uint64_t amount;   /* base units of the fixed token, as the user names it: transfer fees included */
     bool exact_in, a_to_b;
     u128_t sqrt_limit; /* 0: none */
+    const whirl_oracle_t *oracle;       /* of an adaptive pool; NULL: none known */
+    uint64_t now;                       /* chain time in seconds, with an oracle */
+    const token_fee_t *fee_a, *fee_b;   /* Token-2022 transfer fees in force; NULL: none */
 } whirl_ask_t;
 
 typedef struct {
-    uint64_t in, out, fee; /* base units; fee in the input token */
+    uint64_t in, out;  /* base units, what the user pays and receives: after transfer fees */
+    uint64_t fee;      /* the pool's, in the input token */
     u128_t sqrt_after, liquidity_after;
     int32_t tick_after;
     uint64_t unfilled; /* of an exact-in amount that met its limit: check it */
@@ -70,7 +78,8 @@ typedef struct {
 
 /* Arrays: any order, those the caller has. A swap reads three at most. XE_DEPTH: it would leave the loaded arrays (never
  * a guess), or what one swap can reach (out->program_error is then not 0). XE_RANGE: an amount or product the program
- * itself refuses. XE_BAD_INPUT: amount 0 or limit on the wrong side. XE_UNSUPPORTED: by rule. */
+ * itself refuses. XE_BAD_INPUT: amount 0, limit on the wrong side, or an oracle that cannot be. XE_STALE: the oracle is
+ * of a later time than `now`. XE_DENIED: trading has not begun. XE_UNSUPPORTED: adaptive, and no oracle. */
 xerr_t whirl_quote(const whirl_pool_t *pool, const whirl_array_t *arrays, size_t n, const whirl_ask_t *ask, whirl_quote_t *out);
 
 #endif

@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "engine/bytes.h"
 #include "engine/whirl_math.h"
 
 #define FIXED_LEN 9988
@@ -12,17 +13,12 @@ static const uint8_t fixed_tag[8] = {0x45, 0x61, 0xbd, 0xbe, 0x6e, 0x07, 0x42, 0
 static const uint8_t dynamic_tag[8] = {0x11, 0xd8, 0xf6, 0x8e, 0xe1, 0xc7, 0xda, 0x38};
 static const uint8_t oracle_tag[8] = {0x8b, 0xc2, 0x83, 0xb3, 0x8c, 0xb3, 0xe5, 0xf4};
 
-static uint16_t le16(const uint8_t *p) { return (uint16_t)(p[0] | (unsigned)p[1] << 8); }
-static uint32_t le32(const uint8_t *p) { return (uint32_t)le16(p) | (uint32_t)le16(p + 2) << 16; }
-static uint64_t le64(const uint8_t *p) { return (uint64_t)le32(p) | (uint64_t)le32(p + 4) << 32; }
-static u128_t le128(const uint8_t *p) { return (u128_t)le64(p) | (u128_t)le64(p + 8) << 64; }
-
 xerr_t whirl_pool_decode(const uint8_t *p, size_t n, whirl_pool_t *out)
 {
     if (n != WHIRL_POOL_LEN || memcmp(p, pool_tag, sizeof pool_tag) != 0) return XE_BAD_INPUT;
     whirl_pool_t w = {
-        .tick_spacing = le16(p + 41), .fee_tier_index = le16(p + 43), .fee_rate = le16(p + 45), .protocol_rate = le16(p + 47),
-        .liquidity = le128(p + 49), .sqrt_price = le128(p + 65), .tick = (int32_t)le32(p + 81),
+        .tick_spacing = get16(p + 41), .fee_tier_index = get16(p + 43), .fee_rate = get16(p + 45), .protocol_rate = get16(p + 47),
+        .liquidity = get128(p + 49), .sqrt_price = get128(p + 65), .tick = (int32_t)get32(p + 81),
     };
     memcpy(w.mint_a, p + 101, 32);
     memcpy(w.vault_a, p + 133, 32);
@@ -39,7 +35,7 @@ static xerr_t push_tick(whirl_array_t *a, int32_t offset, unsigned spacing, cons
 {
     int32_t index = a->start + offset * (int32_t)spacing;
     if (index < WHIRL_TICK_MIN || index > WHIRL_TICK_MAX) return XE_BAD_INPUT;
-    a->ticks[a->n++] = (whirl_tick_t){.index = index, .net = (i128_t)le128(t), .gross = le128(t + 16)};
+    a->ticks[a->n++] = (whirl_tick_t){.index = index, .net = (i128_t)get128(t), .gross = get128(t + 16)};
     return XE_OK;
 }
 
@@ -58,7 +54,7 @@ static xerr_t decode_fixed(const uint8_t *p, size_t n, unsigned spacing, whirl_a
 static xerr_t decode_dynamic(const uint8_t *p, size_t n, unsigned spacing, whirl_array_t *a)
 {
     if (n < DYNAMIC_HEAD || n > DYNAMIC_MAX) return XE_BAD_INPUT;
-    u128_t bitmap = le128(p + 44);
+    u128_t bitmap = get128(p + 44);
     size_t at = DYNAMIC_HEAD;
     memcpy(a->pool, p + 12, 32);
     for (int32_t i = 0; i < WHIRL_ARRAY_TICKS; i++) {
@@ -75,7 +71,7 @@ static xerr_t decode_dynamic(const uint8_t *p, size_t n, unsigned spacing, whirl
 xerr_t whirl_array_decode(const uint8_t *p, size_t n, unsigned tick_spacing, whirl_array_t *out)
 {
     if (n < 12 || tick_spacing == 0 || tick_spacing > UINT16_MAX) return XE_BAD_INPUT;
-    whirl_array_t a = {.start = (int32_t)le32(p + 8)};
+    whirl_array_t a = {.start = (int32_t)get32(p + 8)};
     int32_t span = (int32_t)(WHIRL_ARRAY_TICKS * tick_spacing);
     if (a.start > WHIRL_TICK_MAX || a.start <= WHIRL_TICK_MIN - span || a.start % span != 0) return XE_BAD_INPUT;
     xerr_t err = XE_BAD_INPUT;
@@ -89,10 +85,10 @@ xerr_t whirl_oracle_decode(const uint8_t *p, size_t n, whirl_oracle_t *out)
 {
     if (n != WHIRL_ORACLE_LEN || memcmp(p, oracle_tag, sizeof oracle_tag) != 0) return XE_BAD_INPUT;
     whirl_oracle_t o = {
-        .enabled_from = le64(p + 40), .filter_period = le16(p + 48), .decay_period = le16(p + 50), .reduction = le16(p + 52),
-        .control = le32(p + 54), .volatility_max = le32(p + 58), .group_size = le16(p + 62), .major_ticks = le16(p + 64),
-        .last_reference_at = le64(p + 82), .last_major_at = le64(p + 90), .volatility_reference = le32(p + 98),
-        .group_reference = (int32_t)le32(p + 102), .volatility = le32(p + 106),
+        .enabled_from = get64(p + 40), .filter_period = get16(p + 48), .decay_period = get16(p + 50), .reduction = get16(p + 52),
+        .control = get32(p + 54), .volatility_max = get32(p + 58), .group_size = get16(p + 62), .major_ticks = get16(p + 64),
+        .last_reference_at = get64(p + 82), .last_major_at = get64(p + 90), .volatility_reference = get32(p + 98),
+        .group_reference = (int32_t)get32(p + 102), .volatility = get32(p + 106),
     };
     memcpy(o.pool, p + 8, 32);
     *out = o;

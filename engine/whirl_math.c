@@ -9,6 +9,7 @@ const char *whirl_err_name(whirl_err_t e)
 {
     switch (e) {
     case WHIRL_FINE: break;
+    case WHIRL_OutOfSteps: return "OutOfSteps";
 #define X(name, n) case WHIRL_##name: return #name;
         WHIRL_ERR_LIST(X)
 #undef X

@@ -13,6 +13,7 @@
     X(LiquidityUnderflow, 6015)                   \
     X(TokenMaxExceeded, 6017)                     \
     X(TokenMinSubceeded, 6018)                    \
+    X(InvalidTimestamp, 6022)                     \
     X(InvalidTickArraySequence, 6023)             \
     X(MultiplicationShiftRightOverflow, 6030)     \
     X(MultiplicationOverflow, 6033)               \
@@ -21,10 +22,12 @@
     X(TickArraySequenceInvalidIndex, 6038)        \
     X(AmountCalcOverflow, 6039)                   \
     X(AmountRemainingOverflow, 6040)              \
+    X(TransferFeeCalculationError, 6052)          \
     X(PartialFillError, 6057)
 
 typedef enum {
     WHIRL_FINE = 0,
+    WHIRL_OutOfSteps = 1, /* none of the program's: the run was given up, as its compute budget would */
 #define X(name, n) WHIRL_##name = (n),
     WHIRL_ERR_LIST(X)
 #undef X
@@ -68,11 +71,15 @@ typedef struct {
     u128_t fee_growth;      /* added to the input side's global growth, wraps */
     uint64_t protocol_fee;
     unsigned steps, arrays_read;
+    uint64_t swapped_in, swapped_out; /* what the pool itself takes and gives */
+    uint32_t fee_rate_low, fee_rate_high; /* over all steps */
+    whirl_oracle_t oracle;  /* as the program leaves it; all zero for a static fee */
     bool at_gap;            /* reached the end of what is loaded though the program would go on with the next array */
 } whirl_run_t;
 
 /* What the program does with exactly these arrays (any order). at_gap: the result is the program's answer for these
- * accounts, but another array, had it been given, could have changed it. */
+ * accounts, but another array, had it been given, could have changed it. An adaptive pool without ask->oracle runs with
+ * its static fee alone. */
 whirl_err_t whirl_run(const whirl_pool_t *pool, const whirl_array_t *arrays, size_t n, const whirl_ask_t *ask, whirl_run_t *out);
 
 #endif

@@ -1,8 +1,9 @@
 /* A whole swap: from tick to tick through a short sequence of arrays, as the program walks them. */
 #include "engine/u256.h"
-#include "engine/whirl_math.h"
+#include "engine/whirl_fee.h"
 
 #define SEQ_MAX 3
+#define STEPS_MAX 4096 /* far beyond the compute a transaction may use; hostile state must not hold us up */
 
 typedef struct {
     const whirl_pool_t *pool;
@@ -14,6 +15,7 @@ typedef struct {
     int32_t tick;
     u128_t price, liquidity, limit;
     uint64_t left, got;      /* of the fixed token, of the other one */
+    whirl_fee_t fee;
     whirl_run_t *run;
 } walk_t;
 
@@ -153,26 +155,42 @@ static whirl_err_t arrive(walk_t *w, const target_t *t)
     return err;
 }
 
+/* One price step at one fee rate, towards the target or the edge of the fee's group. */
+static whirl_err_t step(walk_t *w, u128_t target)
+{
+    whirl_step_ask_t ask = {.remaining = w->left, .liquidity = w->liquidity, .price = w->price,
+                            .exact_in = w->ask->exact_in, .a_to_b = w->ask->a_to_b};
+    whirl_step_t s;
+    if (++w->run->steps > STEPS_MAX) return WHIRL_OutOfSteps;
+    ask.fee_rate = whirl_fee_next(&w->fee, w->liquidity, target, &ask.target);
+    if (w->run->steps == 1 || ask.fee_rate < w->run->fee_rate_low) w->run->fee_rate_low = ask.fee_rate;
+    if (ask.fee_rate > w->run->fee_rate_high) w->run->fee_rate_high = ask.fee_rate;
+    whirl_err_t err = whirl_step(&ask, &s);
+    if (!err) err = pay(w, &s);
+    if (err) return err;
+    share_fee(w, s.fee);
+    w->price = s.next;
+    return WHIRL_FINE;
+}
+
 static whirl_err_t advance(walk_t *w)
 {
     target_t t;
     whirl_err_t err = find_target(w, &t);
     if (err) return err;
-    u128_t at_tick;
+    u128_t at_tick, was = w->price;
     if (whirl_sqrt_of_tick(t.tick, &at_tick)) return WHIRL_SqrtPriceOutOfBounds;
     bool clipped = w->ask->a_to_b ? at_tick < w->limit : at_tick > w->limit;
-    whirl_step_ask_t ask = {.remaining = w->left, .fee_rate = w->pool->fee_rate, .liquidity = w->liquidity, .price = w->price,
-                            .target = clipped ? w->limit : at_tick, .exact_in = w->ask->exact_in, .a_to_b = w->ask->a_to_b};
-    whirl_step_t s;
-    err = whirl_step(&ask, &s);
-    if (!err) err = pay(w, &s);
-    if (err) return err;
-    share_fee(w, s.fee);
-    w->run->steps++;
+    u128_t target = clipped ? w->limit : at_tick;
     if (t.array > w->deepest) w->deepest = t.array;
-    if (s.next == at_tick) err = arrive(w, &t);
-    else if (s.next != w->price && whirl_tick_of_sqrt(s.next, &w->tick)) err = WHIRL_SqrtPriceOutOfBounds;
-    w->price = s.next;
+    do {
+        was = w->price;
+        err = step(w, target);
+        if (err) return err;
+        if (w->price == at_tick) err = arrive(w, &t);
+        else if (w->price != was && whirl_tick_of_sqrt(w->price, &w->tick)) err = WHIRL_SqrtPriceOutOfBounds;
+        whirl_fee_advance(&w->fee, w->price, w->price == at_tick, t.tick);
+    } while (!err && w->left > 0 && w->price != target);
     return err;
 }
 
@@ -187,59 +205,108 @@ static whirl_err_t check_ask(walk_t *w)
     return WHIRL_FINE;
 }
 
-static void report(const walk_t *w)
+/* ---- transfer fees ---- */
+
+static const token_fee_t *fee_on(const whirl_ask_t *ask, bool input)
 {
-    whirl_quote_t *q = &w->run->q;
-    uint64_t used = w->ask->amount - w->left;
-    q->in = w->ask->exact_in ? used : w->got;
-    q->out = w->ask->exact_in ? w->got : used;
-    q->sqrt_after = w->price;
-    q->liquidity_after = w->liquidity;
-    q->tick_after = w->tick;
-    q->unfilled = w->left;
-    w->run->arrays_read = w->deepest + 1;
+    return input == ask->a_to_b ? ask->fee_a : ask->fee_b;
+}
+
+static whirl_err_t gross(const token_fee_t *f, uint64_t net, uint64_t *out)
+{
+    *out = net;
+    return f && token_gross_of(f, net, out) ? WHIRL_TransferFeeCalculationError : WHIRL_FINE;
+}
+
+/* What reaches the pool of an exact input, what must leave it for an exact output. */
+static whirl_err_t pool_amount(const whirl_ask_t *ask, uint64_t *out)
+{
+    const token_fee_t *f = fee_on(ask, ask->exact_in);
+    if (!ask->exact_in) return gross(f, ask->amount, out);
+    *out = ask->amount - (f ? token_fee_of(f, ask->amount) : 0);
+    return WHIRL_FINE;
+}
+
+static whirl_err_t report(const walk_t *w, uint64_t asked)
+{
+    whirl_run_t *r = w->run;
+    const token_fee_t *out_fee = fee_on(w->ask, false);
+    uint64_t used = asked - w->left;
+    r->swapped_in = w->ask->exact_in ? used : w->got;
+    r->swapped_out = w->ask->exact_in ? w->got : used;
+    r->q.out = r->swapped_out - (out_fee ? token_fee_of(out_fee, r->swapped_out) : 0);
+    r->q.sqrt_after = w->price;
+    r->q.liquidity_after = w->liquidity;
+    r->q.tick_after = w->tick;
+    r->q.unfilled = w->left;
+    r->arrays_read = w->deepest + 1;
+    r->oracle = w->fee.o;
+    r->q.in = w->ask->amount;
+    if (w->ask->exact_in && w->left == 0) return WHIRL_FINE;
+    return gross(fee_on(w->ask, true), r->swapped_in, &r->q.in);
+}
+
+static whirl_err_t walk(walk_t *w)
+{
+    uint64_t asked = w->left;
+    whirl_err_t err = check_ask(w);
+    if (!err) err = whirl_fee_begin(&w->fee, w->pool, w->ask);
+    while (!err && w->left > 0 && w->price != w->limit) err = advance(w);
+    if (!err && w->left > 0 && !w->ask->exact_in && w->ask->sqrt_limit == 0) err = WHIRL_PartialFillError;
+    if (err) return err;
+    whirl_fee_end(&w->fee, w->pool->sqrt_price, w->price, w->ask->now);
+    return report(w, asked);
 }
 
 whirl_err_t whirl_run(const whirl_pool_t *pool, const whirl_array_t *arrays, size_t n, const whirl_ask_t *ask, whirl_run_t *out)
 {
     *out = (whirl_run_t){0};
-    walk_t w = {.pool = pool, .ask = ask, .tick = pool->tick, .price = pool->sqrt_price, .liquidity = pool->liquidity,
-                .left = ask->amount, .run = out};
+    walk_t w = {.pool = pool, .ask = ask, .tick = pool->tick, .price = pool->sqrt_price, .liquidity = pool->liquidity, .run = out};
     gather(&w, arrays, n);
     if (w.seq_n == 0) {
         out->at_gap = true;
         return WHIRL_InvalidTickArraySequence;
     }
-    whirl_err_t err = check_ask(&w);
-    while (!err && w.left > 0 && w.price != w.limit) err = advance(&w);
-    if (!err && w.left > 0 && !ask->exact_in && ask->sqrt_limit == 0) err = WHIRL_PartialFillError;
-    if (!err) report(&w);
-    return err;
+    whirl_err_t err = pool_amount(ask, &w.left);
+    return err ? err : walk(&w);
 }
 
 static xerr_t judge(whirl_err_t e)
 {
     switch (e) {
     case WHIRL_FINE: return XE_OK;
+    case WHIRL_OutOfSteps:
     case WHIRL_InvalidTickArraySequence:
     case WHIRL_TickArraySequenceInvalidIndex:
     case WHIRL_PartialFillError: return XE_DEPTH;
+    case WHIRL_InvalidTimestamp: return XE_STALE;
     case WHIRL_InvalidSqrtPriceLimitDirection:
     case WHIRL_ZeroTradableAmount: return XE_BAD_INPUT;
     case WHIRL_DivideByZero: case WHIRL_SqrtPriceOutOfBounds: case WHIRL_LiquidityOverflow: case WHIRL_LiquidityUnderflow:
     case WHIRL_TokenMaxExceeded: case WHIRL_TokenMinSubceeded: case WHIRL_MultiplicationShiftRightOverflow:
-    case WHIRL_MultiplicationOverflow: case WHIRL_AmountCalcOverflow: case WHIRL_AmountRemainingOverflow: break;
+    case WHIRL_MultiplicationOverflow: case WHIRL_AmountCalcOverflow: case WHIRL_AmountRemainingOverflow:
+    case WHIRL_TransferFeeCalculationError: break;
     }
     return XE_RANGE;
+}
+
+/* What must hold before the arithmetic may start. */
+static xerr_t quotable(const whirl_pool_t *pool, const whirl_ask_t *ask)
+{
+    if (pool->tick_spacing == 0) return XE_BAD_INPUT;
+    if (!whirl_adaptive(pool)) return XE_OK;
+    if (!ask->oracle) return XE_UNSUPPORTED;
+    if (!whirl_oracle_sane(ask->oracle, pool)) return XE_BAD_INPUT;
+    return ask->now < ask->oracle->enabled_from ? XE_DENIED : XE_OK;
 }
 
 xerr_t whirl_quote(const whirl_pool_t *pool, const whirl_array_t *arrays, size_t n, const whirl_ask_t *ask, whirl_quote_t *out)
 {
     whirl_run_t run;
-    if (pool->fee_tier_index != pool->tick_spacing) return XE_UNSUPPORTED;
-    if (pool->tick_spacing == 0) return XE_BAD_INPUT;
+    xerr_t err = quotable(pool, ask);
+    if (err) return err;
     whirl_err_t e = whirl_run(pool, arrays, n, ask, &run);
-    run.q.program_error = run.at_gap ? 0 : (uint16_t)e;
+    run.q.program_error = run.at_gap || e == WHIRL_OutOfSteps ? 0 : (uint16_t)e;
     *out = run.q;
     if (run.at_gap && e != WHIRL_InvalidSqrtPriceLimitDirection && e != WHIRL_ZeroTradableAmount) return XE_DEPTH;
     return judge(e);

@@ -118,6 +118,8 @@ typedef struct {
     whirl_array_t arrays[SEQ_MAX];
     size_t n;
     whirl_ask_t ask;
+    whirl_oracle_t oracle;
+    token_fee_t fee[2];
     whirl_err_t err;
     whirl_run_t run;
 } swap_t;
@@ -138,6 +140,31 @@ static void read_ask(vv_t v, whirl_ask_t *out)
     vv_t limit = vv_find(v, "sqrt_price_limit");
     *out = (whirl_ask_t){.amount = vv_u64(vv_get(v, "amount")), .exact_in = vv_bool(vv_get(v, "amount_is_input")),
                          .a_to_b = vv_bool(vv_get(v, "a_to_b")), .sqrt_limit = vv_has(limit) ? vv_u128(limit) : 0};
+}
+
+static void read_oracle(vv_t v, swap_t *s)
+{
+    vv_t c = vv_get(v, "adaptive_fee_constants"), var = vv_get(v, "adaptive_fee_variables");
+    s->oracle = (whirl_oracle_t){
+        .filter_period = (uint16_t)vv_u64(vv_get(c, "filter_period")), .decay_period = (uint16_t)vv_u64(vv_get(c, "decay_period")),
+        .reduction = (uint16_t)vv_u64(vv_get(c, "reduction_factor")), .control = (uint32_t)vv_u64(vv_get(c, "control_factor")),
+        .volatility_max = (uint32_t)vv_u64(vv_get(c, "max_volatility_accumulator")),
+        .group_size = (uint16_t)vv_u64(vv_get(c, "tick_group_size")), .major_ticks = (uint16_t)vv_u64(vv_get(c, "major_swap_threshold_ticks")),
+        .last_reference_at = vv_u64(vv_get(var, "last_reference_update_timestamp")),
+        .last_major_at = vv_u64(vv_get(var, "last_major_swap_timestamp")),
+        .volatility_reference = (uint32_t)vv_u64(vv_get(var, "volatility_reference")),
+        .group_reference = vv_i32(vv_get(var, "tick_group_index_reference")),
+        .volatility = (uint32_t)vv_u64(vv_get(var, "volatility_accumulator")),
+    };
+    s->ask.oracle = &s->oracle;
+    s->ask.now = vv_u64(vv_get(v, "now"));
+}
+
+static const token_fee_t *read_fee(vv_t v, token_fee_t *out)
+{
+    if (vv_is_null(v)) return NULL;
+    *out = (token_fee_t){.bps = (uint16_t)vv_u64(vv_get(v, "bps")), .max = vv_u64(vv_get(v, "max"))};
+    return out;
 }
 
 /* Fills one array from the list of all initialised ticks. */
@@ -222,15 +249,39 @@ static bool same_outcome(vec_ctx_t *c, const swap_t *s, vv_t e)
            same(c, "arrays_read", s->run.arrays_read, vv_get(e, "arrays_read")) && same_state(c, s, e);
 }
 
+static bool same_oracle_state(vec_ctx_t *c, const whirl_oracle_t *o, vv_t f)
+{
+    return same(c, "last_reference_update_timestamp", o->last_reference_at, vv_get(f, "last_reference_update_timestamp")) &&
+           same(c, "last_major_swap_timestamp", o->last_major_at, vv_get(f, "last_major_swap_timestamp")) &&
+           same(c, "volatility_reference", o->volatility_reference, vv_get(f, "volatility_reference")) &&
+           same_i32(c, "tick_group_index_reference", o->group_reference, vv_get(f, "tick_group_index_reference")) &&
+           same(c, "volatility_accumulator", o->volatility, vv_get(f, "volatility_accumulator"));
+}
+
+/* What only some of these files carry. */
+static bool same_extras(vec_ctx_t *c, const swap_t *s, vv_t e)
+{
+    vv_t oracle = vv_find(e, "adaptive_fee_variables"), low = vv_find(e, "lowest_fee_rate"), in = vv_find(e, "swapped_in");
+    if (vv_has(oracle) && !same_oracle_state(c, &s->run.oracle, oracle)) return false;
+    if (vv_has(low) && (!same(c, "lowest_fee_rate", s->run.fee_rate_low, low) ||
+                        !same(c, "highest_fee_rate", s->run.fee_rate_high, vv_get(e, "highest_fee_rate")))) return false;
+    return !vv_has(in) || (same(c, "swapped_in", s->run.swapped_in, in) && same(c, "swapped_out", s->run.swapped_out, vv_get(e, "swapped_out")));
+}
+
 static bool check_onchain(vec_ctx_t *c, vv_t v)
 {
     static swap_t s;
     bool done;
     s = (swap_t){0};
-    vv_t p = vv_get(v, "pool"), e = vv_get(v, "expect");
+    vv_t p = vv_get(v, "pool"), e = vv_get(v, "expect"), fees = vv_find(v, "transfer_fee");
     read_pool(p, &s.pool);
     read_ask(v, &s.ask);
     read_arrays(v, &s);
+    if (vv_has(vv_find(v, "adaptive_fee_constants"))) read_oracle(v, &s);
+    if (vv_has(fees)) {
+        s.ask.fee_a = read_fee(vv_get(fees, "a"), &s.fee[0]);
+        s.ask.fee_b = read_fee(vv_get(fees, "b"), &s.fee[1]);
+    }
     run_swap(&s);
     bool ok = settle(c, &s, e, &done);
     if (done) return ok;
@@ -239,7 +290,7 @@ static bool check_onchain(vec_ctx_t *c, vv_t v)
     else b += s.run.fee_growth;
     return same_outcome(c, &s, e) && same(c, "fee_growth_global_a", a, vv_get(e, "fee_growth_global_a")) &&
            same(c, "fee_growth_global_b", b, vv_get(e, "fee_growth_global_b")) &&
-           same(c, "protocol_fee_added", s.run.protocol_fee, vv_get(e, "protocol_fee_added"));
+           same(c, "protocol_fee_added", s.run.protocol_fee, vv_get(e, "protocol_fee_added")) && same_extras(c, &s, e);
 }
 
 static bool check_replay(vec_ctx_t *c, vv_t v)
@@ -430,6 +481,8 @@ const vec_row_t vec_whirl_rows[] = {
     {"whirlpool_swap_step", check_swap_step},
     {"whirlpool_quotes", check_quotes},
     {"whirlpool_onchain_swap", check_onchain},
+    {"whirlpool_onchain_adaptive", check_onchain},
+    {"whirlpool_onchain_transfer_fee", check_onchain},
     {"whirlpool_real_quotes", check_real},
     {"whirlpool_mainnet_replay", check_replay},
     {"whirlpool_published_swaps", check_published},
