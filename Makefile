@@ -100,11 +100,12 @@ $(B)/xorj-sim: $(SIM_OBJ) $(LIBA)
 	$(SAY)link $@
 	$(Q)$(CC) $(CFLAGS_ALL) $(SIM_OBJ) -Wl,--start-group $(LIBA) -Wl,--end-group $(LIBS) -o $@
 
-VEC_SRC := tests/vectors.c tests/vec_json.c tests/vec_whirl.c tests/vec_keys.c
-VEC_LIB := $(B)/lib/libengine.a $(B)/lib/libbase.a
-$(B)/tests/vectors: $(VEC_SRC) tests/vec.h tests/vec_json.h $(VEC_LIB)
+VEC_SRC := tests/vectors.c $(wildcard tests/vec_*.c)
+VEC_LIB := $(foreach d,handlers reactor engine base,$(B)/lib/lib$(d).a)
+$(B)/tests/vectors: $(VEC_SRC) $(wildcard tests/vec*.h) $(VEC_LIB)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) $(VEC_SRC) -Wl,--start-group $(VEC_LIB) -Wl,--end-group $(LIBS) -o $@
+	$(SAY)link $@
+	$(Q)$(CC) $(CFLAGS_ALL) $(VEC_SRC) -Wl,--start-group $(VEC_LIB) -Wl,--end-group $(LIBS) -o $@
 
 # A unit test is one file with its own main, linked with every layer; LINK="reactor base" narrows it while others change.
 # Files of tests/unit that are no test are fixtures that some of them share; they come in an archive, so that a test

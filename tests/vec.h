@@ -14,7 +14,8 @@ typedef struct {
 typedef bool (*vec_check_t)(vec_ctx_t *c, vv_t v);
 typedef struct { const char *kind; vec_check_t check; } vec_row_t;
 
-extern const vec_row_t vec_whirl_rows[], vec_key_rows[]; /* end with a NULL kind */
+extern const vec_row_t vec_whirl_rows[], vec_key_rows[], vec_curve_rows[], vec_clmm_rows[], vec_account_rows[], vec_instr_rows[],
+    vec_tx_rows[], vec_siws_rows[]; /* end with a NULL kind */
 
 bool vec_fail(vec_ctx_t *c, const char *fmt, ...) __attribute__((format(printf, 2, 3))); /* notes why, answers false */
 

@@ -5,26 +5,9 @@
 
 #include "base/codec.h"
 #include "engine/whirl_math.h"
-#include "tests/vec.h"
+#include "tests/vec_cmp.h"
 
 #define SEQ_MAX 16
-
-/* ---- comparing ---------------------------------------------------------------------------------------------------- */
-
-static bool same(vec_ctx_t *c, const char *what, u128_t got, vv_t want)
-{
-    u128_t w = vv_u128(want);
-    char a[DEC_TEXT_MAX], b[DEC_TEXT_MAX];
-    if (got == w) return true;
-    dec_text((i128_t)got, a, sizeof a);
-    dec_text((i128_t)w, b, sizeof b);
-    return vec_fail(c, "%s: got %s, want %s (shown in units of 1e12)", what, a, b);
-}
-
-static bool same_i32(vec_ctx_t *c, const char *what, int32_t got, vv_t want)
-{
-    return got == vv_i32(want) || vec_fail(c, "%s: got %d, want %d", what, got, vv_i32(want));
-}
 
 static bool same_error(vec_ctx_t *c, whirl_err_t got, vv_t want)
 {
@@ -37,7 +20,7 @@ static bool same_or_error(vec_ctx_t *c, const char *what, whirl_err_t err, u128_
 {
     if (vv_is_object(want)) return same_error(c, err, vv_get(want, "error"));
     if (err) return vec_fail(c, "%s: error %s, want %.*s", what, whirl_err_name(err), (int)vv_text(want).n, vv_text(want).p);
-    return same(c, what, got, want);
+    return same_num(c, what, got, want);
 }
 
 /* ---- building blocks ---------------------------------------------------------------------------------------------- */
@@ -69,7 +52,7 @@ static bool check_tick_math(vec_ctx_t *c, vv_t v)
     int32_t tick = 0;
     if (span_is(kind, "tick_to_sqrt_price")) {
         xerr_t err = whirl_sqrt_of_tick(vv_i32(vv_get(v, "tick")), &price);
-        return err ? vec_fail(c, "%s", xerr_name(err)) : same(c, "sqrt_price", price, vv_get(v, "sqrt_price"));
+        return err ? vec_fail(c, "%s", xerr_name(err)) : same_num(c, "sqrt_price", price, vv_get(v, "sqrt_price"));
     }
     if (!span_is(kind, "sqrt_price_to_tick")) return vec_fail(c, "unknown kind");
     xerr_t err = whirl_tick_of_sqrt(vv_u128(vv_get(v, "sqrt_price")), &tick);
@@ -106,8 +89,8 @@ static bool check_swap_step(vec_ctx_t *c, vv_t v)
     vv_t e = vv_get(v, "expect"), name = vv_find(e, "error");
     if (vv_has(name)) return same_error(c, err, name);
     if (err) return vec_fail(c, "error %s", whirl_err_name(err));
-    return same(c, "amount_in", s.in, vv_get(e, "amount_in")) && same(c, "amount_out", s.out, vv_get(e, "amount_out")) &&
-           same(c, "next_sqrt_price", s.next, vv_get(e, "next_sqrt_price")) && same(c, "fee_amount", s.fee, vv_get(e, "fee_amount")) &&
+    return same_num(c, "amount_in", s.in, vv_get(e, "amount_in")) && same_num(c, "amount_out", s.out, vv_get(e, "amount_out")) &&
+           same_num(c, "next_sqrt_price", s.next, vv_get(e, "next_sqrt_price")) && same_num(c, "fee_amount", s.fee, vv_get(e, "fee_amount")) &&
            (s.reached == vv_bool(vv_get(e, "reached_target")) || vec_fail(c, "reached_target"));
 }
 
@@ -205,9 +188,9 @@ static void run_swap(swap_t *s)
 
 static bool same_state(vec_ctx_t *c, const swap_t *s, vv_t e)
 {
-    return same(c, "sqrt_price", s->run.q.sqrt_after, vv_get(e, "sqrt_price")) && same_i32(c, "tick", s->run.q.tick_after, vv_get(e, "tick")) &&
-           same(c, "liquidity", s->run.q.liquidity_after, vv_get(e, "liquidity")) &&
-           same(c, "ticks_crossed", s->run.q.crossed, vv_get(e, "ticks_crossed"));
+    return same_num(c, "sqrt_price", s->run.q.sqrt_after, vv_get(e, "sqrt_price")) && same_i32(c, "tick", s->run.q.tick_after, vv_get(e, "tick")) &&
+           same_num(c, "liquidity", s->run.q.liquidity_after, vv_get(e, "liquidity")) &&
+           same_num(c, "ticks_crossed", s->run.q.crossed, vv_get(e, "ticks_crossed"));
 }
 
 /* Errors first; true when the vector expects one and got it. done says whether anything is left to compare. */
@@ -236,26 +219,26 @@ static bool check_quotes(vec_ctx_t *c, vv_t v)
     if (done) return ok;
     const whirl_quote_t *q = &s.run.q;
     u128_t growth = vv_u128(vv_get(vv_get(v, "pool"), s.ask.a_to_b ? "fee_growth_global_a" : "fee_growth_global_b"));
-    return same(c, "amount_a", s.ask.a_to_b ? q->in : q->out, vv_get(e, "amount_a")) &&
-           same(c, "amount_b", s.ask.a_to_b ? q->out : q->in, vv_get(e, "amount_b")) && same(c, "unfilled", q->unfilled, vv_get(e, "unfilled")) &&
-           same(c, "trade_fee", q->fee, vv_get(e, "trade_fee")) && same(c, "protocol_fee", s.run.protocol_fee, vv_get(e, "protocol_fee")) &&
-           same(c, "fee_growth", growth + s.run.fee_growth, vv_get(e, "fee_growth_global_input")) && same(c, "steps", s.run.steps, vv_get(e, "steps")) &&
-           same(c, "arrays_read", s.run.arrays_read, vv_get(e, "arrays_read")) && same_state(c, &s, e);
+    return same_num(c, "amount_a", s.ask.a_to_b ? q->in : q->out, vv_get(e, "amount_a")) &&
+           same_num(c, "amount_b", s.ask.a_to_b ? q->out : q->in, vv_get(e, "amount_b")) && same_num(c, "unfilled", q->unfilled, vv_get(e, "unfilled")) &&
+           same_num(c, "trade_fee", q->fee, vv_get(e, "trade_fee")) && same_num(c, "protocol_fee", s.run.protocol_fee, vv_get(e, "protocol_fee")) &&
+           same_num(c, "fee_growth", growth + s.run.fee_growth, vv_get(e, "fee_growth_global_input")) && same_num(c, "steps", s.run.steps, vv_get(e, "steps")) &&
+           same_num(c, "arrays_read", s.run.arrays_read, vv_get(e, "arrays_read")) && same_state(c, &s, e);
 }
 
 static bool same_outcome(vec_ctx_t *c, const swap_t *s, vv_t e)
 {
-    return same(c, "user_paid", s->run.q.in, vv_get(e, "user_paid")) && same(c, "user_received", s->run.q.out, vv_get(e, "user_received")) &&
-           same(c, "arrays_read", s->run.arrays_read, vv_get(e, "arrays_read")) && same_state(c, s, e);
+    return same_num(c, "user_paid", s->run.q.in, vv_get(e, "user_paid")) && same_num(c, "user_received", s->run.q.out, vv_get(e, "user_received")) &&
+           same_num(c, "arrays_read", s->run.arrays_read, vv_get(e, "arrays_read")) && same_state(c, s, e);
 }
 
 static bool same_oracle_state(vec_ctx_t *c, const whirl_oracle_t *o, vv_t f)
 {
-    return same(c, "last_reference_update_timestamp", o->last_reference_at, vv_get(f, "last_reference_update_timestamp")) &&
-           same(c, "last_major_swap_timestamp", o->last_major_at, vv_get(f, "last_major_swap_timestamp")) &&
-           same(c, "volatility_reference", o->volatility_reference, vv_get(f, "volatility_reference")) &&
+    return same_num(c, "last_reference_update_timestamp", o->last_reference_at, vv_get(f, "last_reference_update_timestamp")) &&
+           same_num(c, "last_major_swap_timestamp", o->last_major_at, vv_get(f, "last_major_swap_timestamp")) &&
+           same_num(c, "volatility_reference", o->volatility_reference, vv_get(f, "volatility_reference")) &&
            same_i32(c, "tick_group_index_reference", o->group_reference, vv_get(f, "tick_group_index_reference")) &&
-           same(c, "volatility_accumulator", o->volatility, vv_get(f, "volatility_accumulator"));
+           same_num(c, "volatility_accumulator", o->volatility, vv_get(f, "volatility_accumulator"));
 }
 
 /* What only some of these files carry. */
@@ -263,9 +246,9 @@ static bool same_extras(vec_ctx_t *c, const swap_t *s, vv_t e)
 {
     vv_t oracle = vv_find(e, "adaptive_fee_variables"), low = vv_find(e, "lowest_fee_rate"), in = vv_find(e, "swapped_in");
     if (vv_has(oracle) && !same_oracle_state(c, &s->run.oracle, oracle)) return false;
-    if (vv_has(low) && (!same(c, "lowest_fee_rate", s->run.fee_rate_low, low) ||
-                        !same(c, "highest_fee_rate", s->run.fee_rate_high, vv_get(e, "highest_fee_rate")))) return false;
-    return !vv_has(in) || (same(c, "swapped_in", s->run.swapped_in, in) && same(c, "swapped_out", s->run.swapped_out, vv_get(e, "swapped_out")));
+    if (vv_has(low) && (!same_num(c, "lowest_fee_rate", s->run.fee_rate_low, low) ||
+                        !same_num(c, "highest_fee_rate", s->run.fee_rate_high, vv_get(e, "highest_fee_rate")))) return false;
+    return !vv_has(in) || (same_num(c, "swapped_in", s->run.swapped_in, in) && same_num(c, "swapped_out", s->run.swapped_out, vv_get(e, "swapped_out")));
 }
 
 static bool check_onchain(vec_ctx_t *c, vv_t v)
@@ -288,9 +271,9 @@ static bool check_onchain(vec_ctx_t *c, vv_t v)
     u128_t a = vv_u128(vv_get(p, "fee_growth_global_a")), b = vv_u128(vv_get(p, "fee_growth_global_b"));
     if (s.ask.a_to_b) a += s.run.fee_growth;
     else b += s.run.fee_growth;
-    return same_outcome(c, &s, e) && same(c, "fee_growth_global_a", a, vv_get(e, "fee_growth_global_a")) &&
-           same(c, "fee_growth_global_b", b, vv_get(e, "fee_growth_global_b")) &&
-           same(c, "protocol_fee_added", s.run.protocol_fee, vv_get(e, "protocol_fee_added")) && same_extras(c, &s, e);
+    return same_outcome(c, &s, e) && same_num(c, "fee_growth_global_a", a, vv_get(e, "fee_growth_global_a")) &&
+           same_num(c, "fee_growth_global_b", b, vv_get(e, "fee_growth_global_b")) &&
+           same_num(c, "protocol_fee_added", s.run.protocol_fee, vv_get(e, "protocol_fee_added")) && same_extras(c, &s, e);
 }
 
 static bool check_replay(vec_ctx_t *c, vv_t v)
@@ -305,7 +288,7 @@ static bool check_replay(vec_ctx_t *c, vv_t v)
     run_swap(&s);
     bool ok = settle(c, &s, e, &done);
     if (done) return ok;
-    return same(c, "recorded_in", s.run.q.in, vv_get(v, "recorded_in")) && same(c, "recorded_out", s.run.q.out, vv_get(v, "recorded_out")) &&
+    return same_num(c, "recorded_in", s.run.q.in, vv_get(v, "recorded_in")) && same_num(c, "recorded_out", s.run.q.out, vv_get(v, "recorded_out")) &&
            same_state(c, &s, e);
 }
 
@@ -334,10 +317,10 @@ static bool check_published(vec_ctx_t *c, vv_t v)
     if (!vv_is_null(col[9]) && vv_text(col[9]).n) return same_error(c, s.err, col[9]);
     if (s.err) return vec_fail(c, "error %s", whirl_err_name(s.err));
     const whirl_quote_t *q = &s.run.q;
-    return same(c, "amount_a", s.ask.a_to_b ? q->in : q->out, col[10]) && same(c, "amount_b", s.ask.a_to_b ? q->out : q->in, col[11]) &&
-           same(c, "next_liquidity", q->liquidity_after, col[12]) && same_i32(c, "next_tick", q->tick_after, col[13]) &&
-           same(c, "next_sqrt_price", q->sqrt_after, col[14]) && same(c, "fee_growth", s.run.fee_growth, col[15]) &&
-           same(c, "protocol_fee", s.run.protocol_fee, col[16]);
+    return same_num(c, "amount_a", s.ask.a_to_b ? q->in : q->out, col[10]) && same_num(c, "amount_b", s.ask.a_to_b ? q->out : q->in, col[11]) &&
+           same_num(c, "next_liquidity", q->liquidity_after, col[12]) && same_i32(c, "next_tick", q->tick_after, col[13]) &&
+           same_num(c, "next_sqrt_price", q->sqrt_after, col[14]) && same_num(c, "fee_growth", s.run.fee_growth, col[15]) &&
+           same_num(c, "protocol_fee", s.run.protocol_fee, col[16]);
 }
 
 /* ---- real account bytes ------------------------------------------------------------------------------------------- */
@@ -402,19 +385,13 @@ static bool check_real(vec_ctx_t *c, vv_t v)
     return done ? ok : same_outcome(c, &s, e);
 }
 
-static bool same_key(vec_ctx_t *c, const char *what, const uint8_t got[32], vv_t want)
-{
-    uint8_t key[32];
-    return (b58_key(vv_text(want), key) == XE_OK && memcmp(key, got, 32) == 0) || vec_fail(c, "%s differs", what);
-}
-
 static bool same_pool(vec_ctx_t *c, const whirl_pool_t *p, vv_t v)
 {
     vv_t f = vv_get(v, "fields");
-    return same(c, "tick_spacing", p->tick_spacing, vv_get(f, "tick_spacing")) && same(c, "fee_rate", p->fee_rate, vv_get(f, "fee_rate")) &&
-           same(c, "fee_tier_index", p->fee_tier_index, vv_get(f, "fee_tier_index")) &&
-           same(c, "protocol_fee_rate", p->protocol_rate, vv_get(f, "protocol_fee_rate")) &&
-           same(c, "liquidity", p->liquidity, vv_get(f, "liquidity")) && same(c, "sqrt_price", p->sqrt_price, vv_get(f, "sqrt_price")) &&
+    return same_num(c, "tick_spacing", p->tick_spacing, vv_get(f, "tick_spacing")) && same_num(c, "fee_rate", p->fee_rate, vv_get(f, "fee_rate")) &&
+           same_num(c, "fee_tier_index", p->fee_tier_index, vv_get(f, "fee_tier_index")) &&
+           same_num(c, "protocol_fee_rate", p->protocol_rate, vv_get(f, "protocol_fee_rate")) &&
+           same_num(c, "liquidity", p->liquidity, vv_get(f, "liquidity")) && same_num(c, "sqrt_price", p->sqrt_price, vv_get(f, "sqrt_price")) &&
            same_i32(c, "tick", p->tick, vv_get(f, "tick_current_index")) && same_key(c, "mint_a", p->mint_a, vv_get(f, "token_mint_a")) &&
            same_key(c, "mint_b", p->mint_b, vv_get(f, "token_mint_b")) && same_key(c, "vault_a", p->vault_a, vv_get(f, "token_vault_a")) &&
            same_key(c, "vault_b", p->vault_b, vv_get(f, "token_vault_b")) &&
@@ -430,7 +407,7 @@ static bool same_array(vec_ctx_t *c, const whirl_array_t *a, vv_t f)
     for (vv_t t = vv_first(ticks); vv_has(t); t = vv_next(t), i++) {
         if (!same_i32(c, "offset", a->ticks[i].index - a->start, vv_get(t, "offset"))) return false;
         if (a->ticks[i].net != vv_i128(vv_get(t, "liquidity_net"))) return vec_fail(c, "liquidity_net");
-        if (!same(c, "liquidity_gross", a->ticks[i].gross, vv_get(t, "liquidity_gross"))) return false;
+        if (!same_num(c, "liquidity_gross", a->ticks[i].gross, vv_get(t, "liquidity_gross"))) return false;
     }
     return true;
 }
@@ -438,19 +415,19 @@ static bool same_array(vec_ctx_t *c, const whirl_array_t *a, vv_t f)
 static bool same_oracle(vec_ctx_t *c, const whirl_oracle_t *o, vv_t f)
 {
     return same_key(c, "whirlpool", o->pool, vv_get(f, "whirlpool")) &&
-           same(c, "trade_enable_timestamp", o->enabled_from, vv_get(f, "trade_enable_timestamp")) &&
-           same(c, "filter_period", o->filter_period, vv_get(f, "filter_period")) &&
-           same(c, "decay_period", o->decay_period, vv_get(f, "decay_period")) &&
-           same(c, "reduction_factor", o->reduction, vv_get(f, "reduction_factor")) &&
-           same(c, "adaptive_fee_control_factor", o->control, vv_get(f, "adaptive_fee_control_factor")) &&
-           same(c, "max_volatility_accumulator", o->volatility_max, vv_get(f, "max_volatility_accumulator")) &&
-           same(c, "tick_group_size", o->group_size, vv_get(f, "tick_group_size")) &&
-           same(c, "major_swap_threshold_ticks", o->major_ticks, vv_get(f, "major_swap_threshold_ticks")) &&
-           same(c, "last_reference_update_timestamp", o->last_reference_at, vv_get(f, "last_reference_update_timestamp")) &&
-           same(c, "last_major_swap_timestamp", o->last_major_at, vv_get(f, "last_major_swap_timestamp")) &&
-           same(c, "volatility_reference", o->volatility_reference, vv_get(f, "volatility_reference")) &&
+           same_num(c, "trade_enable_timestamp", o->enabled_from, vv_get(f, "trade_enable_timestamp")) &&
+           same_num(c, "filter_period", o->filter_period, vv_get(f, "filter_period")) &&
+           same_num(c, "decay_period", o->decay_period, vv_get(f, "decay_period")) &&
+           same_num(c, "reduction_factor", o->reduction, vv_get(f, "reduction_factor")) &&
+           same_num(c, "adaptive_fee_control_factor", o->control, vv_get(f, "adaptive_fee_control_factor")) &&
+           same_num(c, "max_volatility_accumulator", o->volatility_max, vv_get(f, "max_volatility_accumulator")) &&
+           same_num(c, "tick_group_size", o->group_size, vv_get(f, "tick_group_size")) &&
+           same_num(c, "major_swap_threshold_ticks", o->major_ticks, vv_get(f, "major_swap_threshold_ticks")) &&
+           same_num(c, "last_reference_update_timestamp", o->last_reference_at, vv_get(f, "last_reference_update_timestamp")) &&
+           same_num(c, "last_major_swap_timestamp", o->last_major_at, vv_get(f, "last_major_swap_timestamp")) &&
+           same_num(c, "volatility_reference", o->volatility_reference, vv_get(f, "volatility_reference")) &&
            same_i32(c, "tick_group_index_reference", o->group_reference, vv_get(f, "tick_group_index_reference")) &&
-           same(c, "volatility_accumulator", o->volatility, vv_get(f, "volatility_accumulator"));
+           same_num(c, "volatility_accumulator", o->volatility, vv_get(f, "volatility_accumulator"));
 }
 
 static bool check_accounts(vec_ctx_t *c, vv_t v)

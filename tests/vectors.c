@@ -17,9 +17,11 @@ bool vec_fail(vec_ctx_t *c, const char *fmt, ...)
     return false;
 }
 
+static const vec_row_t *const tables[] = {vec_whirl_rows, vec_clmm_rows, vec_curve_rows, vec_key_rows,
+                                          vec_account_rows, vec_instr_rows, vec_tx_rows, vec_siws_rows};
+
 static vec_check_t find(const char *kind)
 {
-    const vec_row_t *const tables[] = {vec_whirl_rows, vec_key_rows};
     for (size_t t = 0; t < sizeof tables / sizeof *tables; t++)
         for (const vec_row_t *r = tables[t]; r->kind; r++)
             if (strcmp(r->kind, kind) == 0) return r->check;
@@ -29,8 +31,8 @@ static vec_check_t find(const char *kind)
 static void list_kinds(void)
 {
     fputs("known kinds:", stderr);
-    for (const vec_row_t *r = vec_whirl_rows; r->kind; r++) fprintf(stderr, " %s", r->kind);
-    for (const vec_row_t *r = vec_key_rows; r->kind; r++) fprintf(stderr, " %s", r->kind);
+    for (size_t t = 0; t < sizeof tables / sizeof *tables; t++)
+        for (const vec_row_t *r = tables[t]; r->kind; r++) fprintf(stderr, " %s", r->kind);
     fputc('\n', stderr);
 }
 
