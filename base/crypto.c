@@ -163,6 +163,28 @@ xerr_t ed25519_verify(const uint8_t key[32], const void *msg, size_t n, const ui
     return err;
 }
 
+xerr_t ed25519_public(const uint8_t seed[32], uint8_t key[32])
+{
+    size_t n = 32;
+    EVP_PKEY *pk = EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, NULL, seed, 32);
+    bool ok = pk && EVP_PKEY_get_raw_public_key(pk, key, &n) == 1 && n == 32;
+    EVP_PKEY_free(pk);
+    return ok ? XE_OK : XE_INTERNAL;
+}
+
+xerr_t ed25519_sign(const uint8_t seed[32], const void *msg, size_t n, uint8_t sig[64])
+{
+    static const char none;
+    size_t len = 64;
+    EVP_PKEY *pk = EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, NULL, seed, 32);
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    bool ok = pk && ctx && EVP_DigestSignInit(ctx, NULL, NULL, NULL, pk) == 1 &&
+              EVP_DigestSign(ctx, sig, &len, n ? msg : (const void *)&none, n) == 1 && len == 64;
+    EVP_MD_CTX_free(ctx);
+    EVP_PKEY_free(pk);
+    return ok ? XE_OK : XE_INTERNAL;
+}
+
 void random_bytes(void *out, size_t n)
 {
     uint8_t *p = out;

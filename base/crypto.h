@@ -25,6 +25,9 @@ bool ct_equal(const void *a, const void *b, size_t n); /* time does not depend o
 
 /* XE_AUTH: not a valid signature, or a key that must not be trusted. */
 xerr_t ed25519_verify(const uint8_t key[32], const void *msg, size_t n, const uint8_t sig[64]);
+/* Of a 32-byte secret. XE_INTERNAL: libcrypto failed, which only a lack of memory explains. */
+xerr_t ed25519_public(const uint8_t seed[32], uint8_t key[32]);
+xerr_t ed25519_sign(const uint8_t seed[32], const void *msg, size_t n, uint8_t sig[64]);
 /* True when A is the identity or of order 2, 4, 8, or is not canonically encoded (y >= p). */
 bool ed25519_key_refused(const uint8_t key[32]);
 

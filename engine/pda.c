@@ -124,9 +124,10 @@ static bool seeds_fit(const span_t *seeds, size_t n, size_t max)
     return true;
 }
 
+static const char suffix[] = "ProgramDerivedAddress";
+
 static void hash(const span_t *seeds, size_t n, const uint8_t *bump, const uint8_t program[32], uint8_t out[32])
 {
-    static const char suffix[] = "ProgramDerivedAddress";
     sha256_ctx_t *h = sha256_new();
     for (size_t i = 0; i < n; i++) sha256_add(h, seeds[i].p, seeds[i].n);
     if (bump) sha256_add(h, bump, 1);
@@ -151,4 +152,16 @@ xerr_t pda_find(const span_t *seeds, size_t n, const uint8_t program[32], uint8_
         if (!pda_on_curve(out)) return XE_OK;
     }
     return XE_NOT_FOUND;
+}
+
+xerr_t pda_with_seed(const uint8_t base[32], span_t seed, const uint8_t owner[32], uint8_t out[32])
+{
+    const size_t mark = sizeof suffix - 1;
+    if (seed.n > PDA_SEED_BYTES || memcmp(owner + 32 - mark, suffix, mark) == 0) return XE_BAD_INPUT;
+    sha256_ctx_t *h = sha256_new();
+    sha256_add(h, base, 32);
+    sha256_add(h, seed.p, seed.n);
+    sha256_add(h, owner, 32);
+    sha256_end_free(h, out);
+    return XE_OK;
 }

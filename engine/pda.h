@@ -20,5 +20,8 @@ bool pda_on_curve(const uint8_t key[32]);
 xerr_t pda_create(const span_t *seeds, size_t n, const uint8_t program[32], uint8_t out[32]);
 /* out and bump are the first that is no point. XE_BAD_INPUT as above, one seed less; XE_NOT_FOUND: no bump works. */
 xerr_t pda_find(const span_t *seeds, size_t n, const uint8_t program[32], uint8_t out[32], uint8_t *bump);
+/* The address SHA-256(base || seed || owner). XE_BAD_INPUT: seed longer than 32 bytes, or an owner whose last bytes
+ * would let it pass for a derivation from seeds. */
+xerr_t pda_with_seed(const uint8_t base[32], span_t seed, const uint8_t owner[32], uint8_t out[32]);
 
 #endif

@@ -142,6 +142,59 @@ vv_t vv_at(vv_t a, size_t i)
     return v;
 }
 
+static unsigned hex4(const char *p)
+{
+    unsigned v = 0;
+    for (int i = 0; i < 4; i++) {
+        char ch = p[i];
+        v = v << 4 | (unsigned)(ch <= '9' ? ch - '0' : (ch | 32) - 'a' + 10);
+    }
+    return v & 0xffff;
+}
+
+static size_t put_utf8(unsigned cp, char *out)
+{
+    if (cp < 0x80) {
+        out[0] = (char)cp;
+        return 1;
+    }
+    size_t n = cp < 0x800 ? 2 : cp < 0x10000 ? 3 : 4;
+    for (size_t i = n; i-- > 1; cp >>= 6) out[i] = (char)(0x80 | (cp & 0x3f));
+    out[0] = (char)(0xf00u >> n | cp);
+    return n;
+}
+
+/* Surrogates come in pairs. */
+static size_t escape(span_t t, size_t at, unsigned *cp)
+{
+    static const char from[] = "bfnrt", to[] = "\b\f\n\r\t";
+    const char *p = strchr(from, t.p[at]);
+    *cp = (unsigned char)(p ? to[p - from] : t.p[at]);
+    if (t.p[at] != 'u') return 1;
+    if (t.n - at < 5) die("broken escape", t);
+    *cp = hex4(t.p + at + 1);
+    if (*cp < 0xd800 || *cp > 0xdbff || t.n - at < 11) return 5;
+    *cp = 0x10000 + ((*cp & 0x3ff) << 10) + (hex4(t.p + at + 7) & 0x3ff);
+    return 11;
+}
+
+size_t vv_str(vv_t v, char *out, size_t cap)
+{
+    span_t t = vv_text(v);
+    size_t n = 0;
+    for (size_t i = 0; i < t.n;) {
+        unsigned cp;
+        if (cap - n < 4) die("text too long", t);
+        if (t.p[i] != '\\') {
+            out[n++] = t.p[i++];
+            continue;
+        }
+        i += 1 + escape(t, i + 1, &cp);
+        n += put_utf8(cp, out + n);
+    }
+    return n;
+}
+
 bool vv_bool(vv_t v)
 {
     span_t t = vv_text(v);

@@ -29,6 +29,7 @@ vv_t vv_next(vv_t element);                 /* absent after the last */
 vv_t vv_at(vv_t array, size_t i);
 
 span_t vv_text(vv_t v);                     /* raw text of a string or primitive */
+size_t vv_str(vv_t v, char *out, size_t cap); /* with its escapes resolved; not NUL-terminated */
 bool vv_bool(vv_t v);                       /* true, false, 0, 1 */
 i128_t vv_i128(vv_t v);                     /* decimal text, quoted or not */
 u128_t vv_u128(vv_t v);

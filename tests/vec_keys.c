@@ -5,8 +5,10 @@
 
 #include "base/codec.h"
 #include "base/crypto.h"
+#include "engine/instr.h"
 #include "engine/pda.h"
-#include "tests/vec.h"
+#include "engine/tx.h"
+#include "tests/vec_cmp.h"
 
 #define BYTES_MAX 512
 #define SEEDS_MAX 32
@@ -98,6 +100,44 @@ static bool check_ata(vec_ctx_t *c, vv_t v)
     return same_address(c, err, out, vv_get(v, "ata"));
 }
 
+static bool check_compact(vec_ctx_t *c, vv_t v)
+{
+    span_t op = vv_text(vv_get(v, "op"));
+    uint16_t got = 0;
+    uint8_t again[3];
+    size_t n;
+    uint8_t *p = vv_hex(vv_get(v, "hex"), &n);
+    size_t used = cu16_get(p, n, &got);
+    free(p);
+    if (span_is(op, "decode_invalid")) return used == 0 || used < n || vec_fail(c, "accepted");
+    if (used == 0) return vec_fail(c, "refused");
+    vv_t want = vv_find(v, "bytes_used");
+    if (vv_has(want) ? !same_num(c, "bytes_used", used, want) : used != n) return vec_fail(c, "%zu bytes used", used);
+    if (!same_num(c, "value", got, vv_get(v, "value"))) return false;
+    return vv_has(want) || same_hex(c, "encoding", again, cu16_put(got, again), vv_get(v, "hex"));
+}
+
+static bool check_tag(vec_ctx_t *c, vv_t v, const char *space)
+{
+    uint8_t tag[8];
+    if (anchor_tag(space, vv_text(vv_get(v, "name")), tag)) return vec_fail(c, "refused");
+    return same_hex(c, "tag", tag, sizeof tag, vv_get(v, "hex"));
+}
+
+static bool check_seeds(vec_ctx_t *c, vv_t v)
+{
+    span_t op = vv_text(vv_get(v, "op"));
+    uint8_t base[32], owner[32], out[32];
+    char seed[256];
+    if (span_is(op, "account_discriminator")) return check_tag(c, v, "account");
+    if (span_is(op, "instruction_discriminator")) return check_tag(c, v, "global");
+    if (span_is(op, "event_discriminator")) return check_tag(c, v, "event");
+    if (!span_is(op, "create_with_seed")) return vec_fail(c, "unknown op");
+    if (b58_key(vv_text(vv_get(v, "base")), base) || b58_key(vv_text(vv_get(v, "owner")), owner)) return vec_fail(c, "keys");
+    size_t n = vv_str(vv_get(v, "seed"), seed, sizeof seed);
+    return same_address(c, pda_with_seed(base, span_make(seed, n), owner, out), out, vv_get(v, "address"));
+}
+
 const vec_row_t vec_key_rows[] = {
     {"base58", check_base58},
     {"ed25519", check_ed25519},
@@ -105,5 +145,7 @@ const vec_row_t vec_key_rows[] = {
     {"on_curve", check_on_curve},
     {"pda", check_pda},
     {"ata", check_ata},
+    {"compact_u16", check_compact},
+    {"discriminators_and_seeds", check_seeds},
     {NULL, NULL},
 };
