@@ -108,10 +108,11 @@ static void reload(app_t *a)
     buf_t errors;
     log_level_t lv;
     buf_init(&errors, 65536);
-    if (cfg_load(&fresh, a->cfg_path, environ, &errors)) {
+    if (cfg_load(&fresh, a->cfg_path, environ, &errors) || cfg_check_secrets(&fresh, &errors)) {
         log_error("app", "-", "configuration not reloaded, old values kept: %.*s", (int)errors.n, errors.p);
     } else {
         cfg_take_live(&a->cfg, &fresh);
+        api_reload(a->api);
         if (!log_level_parse(span_of(a->cfg.log_level), &lv)) log_set_level(lv);
         log_info("app", "-", "configuration reloaded");
     }

@@ -284,6 +284,13 @@ void api_free(api_t *a)
     free(a);
 }
 
+void api_reload(api_t *a)
+{
+    jwt_keys_init(&a->keys, a->cfg);
+    siws_issuer_init(&a->issuer, a->cfg);
+    tcache_clear(a->tokens);
+}
+
 http_hooks_t api_http_hooks(api_t *a) { return (http_hooks_t){on_head, on_request, on_done, a}; }
 
 xerr_t token_mint(const cfg_t *cfg, const struct token_in *in, char *out, size_t cap)

@@ -22,6 +22,7 @@ typedef struct {
 
 api_t *api_new(loop_t *l, metrics_t *m, const cfg_t *cfg, store_t *store, const engine_t *eng, door_t door, api_views_t v);
 void api_free(api_t *a);
+void api_reload(api_t *a); /* live settings changed */
 http_hooks_t api_http_hooks(api_t *a);
 hub_hooks_t api_hub_hooks(api_t *a);
 void api_set_hub(api_t *a, hub_t *hub); /* makes the topics */

@@ -24,11 +24,15 @@ xerr_t role_parse(span_t text, role_t *out)
 
 void jwt_keys_init(jwt_keys_t *k, const cfg_t *cfg)
 {
+    cfg_key_t keys[CFG_KEYS_MAX];
     memset(k, 0, sizeof *k);
-    k->n = 1;
-    memcpy(k->k[0].kid, cfg->auth_jwt_kid, sizeof k->k[0].kid - 1);
-    memcpy(k->k[0].key, cfg->auth_jwt_secret, sizeof k->k[0].key - 1);
-    k->k[0].n = strlen(k->k[0].key);
+    if (!cfg_token_keys(cfg, keys, &k->n)) {
+        for (unsigned i = 0; i < k->n; i++) {
+            memcpy(k->k[i].kid, keys[i].kid, sizeof keys[i].kid);
+            memcpy(k->k[i].key, keys[i].secret, sizeof keys[i].secret);
+            k->k[i].n = strlen(k->k[i].key);
+        }
+    }
     k->wallet_ttl_s = cfg->auth_wallet_ttl_s;
     k->operator_ttl_s = cfg->auth_operator_ttl_s;
 }
@@ -122,7 +126,7 @@ xerr_t jwt_sign(const jwt_keys_t *k, const claims_t *c, char *out, size_t cap)
     buf_t head, body;
     size_t n = 0;
     if (c->expires_s - c->issued_s > lifetime(k, c->role)) return XE_RANGE;
-    if (!claims_ok(k, c)) return XE_BAD_INPUT;
+    if (!k->n || !claims_ok(k, c)) return XE_BAD_INPUT;
     buf_init(&head, 256);
     buf_init(&body, 1024);
     put_header(&head, &k->k[0]);

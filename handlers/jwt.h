@@ -15,7 +15,7 @@
 #include "reactor/json.h"
 
 #define JWT_TEXT_MAX 4096
-#define JWT_KEYS_MAX 4
+#define JWT_KEYS_MAX CFG_KEYS_MAX
 
 typedef enum { ROLE_PUBLIC, ROLE_WALLET, ROLE_VIEWER, ROLE_OPERATOR, ROLE_ADMIN } role_t; /* from viewer on: ascending */
 const char *role_name(role_t r);
@@ -42,6 +42,7 @@ typedef struct {
     int64_t issued_s, expires_s;
 } claims_t;
 
+/* The keys of the configuration; none when it is not as documented (cfg_check_secrets says so before). */
 void jwt_keys_init(jwt_keys_t *k, const cfg_t *cfg);
 /* XE_RANGE: cap too small or a lifetime longer than the kind allows. XE_BAD_INPUT: claims that could not be verified. */
 xerr_t jwt_sign(const jwt_keys_t *k, const claims_t *c, char *out, size_t cap);

@@ -176,16 +176,19 @@ void siws_issuer_init(siws_issuer_t *s, const cfg_t *cfg)
     s->uri = cfg->server_uri;
     s->chain = cfg->server_chain;
     s->ttl_ms = cfg->auth_nonce_ttl_s * 1000;
-    hmac_sha256(span_of(cfg->auth_jwt_secret), SPAN_LIT("xorj sign-in nonce, version 1"), s->nonce_key);
+    cfg_key_t keys[CFG_KEYS_MAX];
+    if (cfg_token_keys(cfg, keys, &s->keys_n)) s->keys_n = 1;
+    for (unsigned i = 0; i < s->keys_n; i++)
+        hmac_sha256(span_of(i ? keys[i].secret : cfg->auth_jwt_secret), SPAN_LIT("xorj sign-in nonce, version 1"), s->nonce_key[i]);
 }
 
-static void nonce_mac(const siws_issuer_t *s, span_t wallet, const uint8_t head[TIME_LEN + RANDOM_LEN], uint8_t out[MAC_LEN])
+static void nonce_mac(const uint8_t key[32], span_t wallet, const uint8_t head[TIME_LEN + RANDOM_LEN], uint8_t out[MAC_LEN])
 {
     uint8_t msg[TIME_LEN + RANDOM_LEN + WALLET_TEXT_MAX], mac[32];
     size_t n = wallet.n < WALLET_TEXT_MAX ? wallet.n : WALLET_TEXT_MAX;
     memcpy(msg, head, TIME_LEN + RANDOM_LEN);
     memcpy(msg + TIME_LEN + RANDOM_LEN, wallet.p, n);
-    hmac_sha256(span_make((const char *)s->nonce_key, sizeof s->nonce_key), span_make((const char *)msg, TIME_LEN + RANDOM_LEN + n), mac);
+    hmac_sha256(span_make((const char *)key, 32), span_make((const char *)msg, TIME_LEN + RANDOM_LEN + n), mac);
     memcpy(out, mac, MAC_LEN);
 }
 
@@ -207,7 +210,7 @@ void siws_issue(const siws_issuer_t *s, span_t wallet, int64_t now_ms, const uin
     uint8_t raw[NONCE_BYTES];
     for (int i = 0; i < TIME_LEN; i++) raw[i] = (uint8_t)((uint64_t)now_ms >> (8 * (TIME_LEN - 1 - i)));
     memcpy(raw + TIME_LEN, random, RANDOM_LEN);
-    nonce_mac(s, wallet, raw, raw + TIME_LEN + RANDOM_LEN);
+    nonce_mac(s->nonce_key[0], wallet, raw, raw + TIME_LEN + RANDOM_LEN);
     hex_encode(raw, sizeof raw, g->nonce);
     g->issued_ms = now_ms;
     g->expires_ms = now_ms + s->ttl_ms;
@@ -220,8 +223,12 @@ static xerr_t open_nonce(const siws_issuer_t *s, span_t nonce, span_t wallet, si
     uint64_t ms = 0;
     size_t n = 0;
     if (nonce.n != SIWS_NONCE_LEN || hex_decode(nonce, raw, sizeof raw, &n) || n != sizeof raw) return XE_AUTH;
-    nonce_mac(s, wallet, raw, mac);
-    if (!ct_equal(mac, raw + TIME_LEN + RANDOM_LEN, MAC_LEN)) return XE_AUTH;
+    bool ours = false;
+    for (unsigned i = 0; i < s->keys_n; i++) {
+        nonce_mac(s->nonce_key[i], wallet, raw, mac);
+        ours |= ct_equal(mac, raw + TIME_LEN + RANDOM_LEN, MAC_LEN);
+    }
+    if (!ours) return XE_AUTH;
     for (int i = 0; i < TIME_LEN; i++) ms = ms << 8 | raw[i];
     hex_encode(raw, sizeof raw, g->nonce);
     g->issued_ms = (int64_t)ms;

@@ -32,7 +32,8 @@ void siws_build(const siws_t *m, buf_t *out);
 xerr_t siws_parse(span_t text, siws_t *out);
 
 typedef struct {
-    uint8_t nonce_key[32];
+    unsigned keys_n; /* the first makes nonces, all open them */
+    uint8_t nonce_key[CFG_KEYS_MAX][32];
     const char *domain, *uri, *chain; /* borrowed from the configuration */
     int64_t ttl_ms;
 } siws_issuer_t;

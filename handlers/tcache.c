@@ -44,6 +44,11 @@ void tcache_free(tcache_t *t)
     free(t);
 }
 
+void tcache_clear(tcache_t *t)
+{
+    for (uint64_t i = 0; i < (t->mask + 1) * WAYS; i++) t->slot[i].n = 0, t->slot[i].hash = 0;
+}
+
 /* The MAC at the end of a token is as good as random, so it alone is the key of the table. */
 static uint64_t hash_of(const tcache_t *t, span_t token)
 {

@@ -16,6 +16,7 @@ tcache_t *tcache_new(unsigned entries, const uint64_t sip_key[2]); /* rounded up
 void tcache_free(tcache_t *t);
 /* Borrowed until the next tcache_put; NULL when not there or past its expiry. */
 const principal_t *tcache_get(tcache_t *t, span_t token, int64_t now_s);
+void tcache_clear(tcache_t *t); /* the keys changed */
 void tcache_put(tcache_t *t, span_t token, const principal_t *p); /* only tokens of 64 to 1,024 bytes are kept */
 
 #endif

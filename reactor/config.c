@@ -54,7 +54,7 @@ static void *slot(cfg_t *c, const cfg_row_t *row)
 /* What may be shown of a value: never of a secret. */
 static const char *shown(const cfg_row_t *row, span_t value, char *esc, size_t cap)
 {
-    return row->flag == CFG_S ? "(secret)" : log_esc(value, esc, cap);
+    return cfg_is_secret(row) ? "(secret)" : log_esc(value, esc, cap);
 }
 
 static void put_str(cfg_in_t *in, const cfg_row_t *row, span_t v)
@@ -288,7 +288,7 @@ void cfg_take_live(cfg_t *c, const cfg_t *fresh)
 {
     for (size_t i = 0; i < cfg_nrows; i++) {
         const cfg_row_t *row = &cfg_rows[i];
-        if (row->flag != CFG_L) continue;
+        if (!cfg_is_live(row)) continue;
         size_t n = row->type == CFG_STR ? CFG_STR_MAX : row->type == CFG_INT ? sizeof(int64_t) : sizeof(bool);
         memcpy((char *)c + row->offset, (const char *)fresh + row->offset, n);
     }
@@ -308,7 +308,7 @@ void cfg_print(const cfg_t *c, buf_t *out)
         else if (row->type == CFG_BOOL)
             buf_str(out, *(const bool *)(const void *)at ? "true" : "false");
         else
-            buf_str(out, row->flag == CFG_S && *at ? "********" : at);
+            buf_str(out, cfg_is_secret(row) && *at ? "********" : at);
         buf_add(out, "\n", 1);
     }
 }

@@ -18,7 +18,7 @@
 #define CFG_STR_MAX 512
 
 /* X(section, key, TYPE, "default", min, max, flags, "documentation")
- * TYPE: STR, INT (int64_t), BOOL. min/max: range of INT, length of STR. flags: F fixed, L live (SIGHUP), S secret. */
+ * TYPE: STR, INT (int64_t), BOOL. min/max: range of INT, length of STR. flags: F fixed, L live (SIGHUP), S secret, LS both. */
 #define CFG_LIST(X)                                                                                                        \
     X(server, environment, STR, "development", 1, 16, F, "development, staging or production")                             \
     X(server, listen, STR, "127.0.0.1", 1, 64, F, "numeric address of the one listener")                                   \
@@ -92,8 +92,9 @@
     X(cache, perf_ttl_ms, INT, "15000", 0, 3600000, F, "performance answers, memory and Redis")                            \
     X(cache, entries_max, INT, "20000", 16, 4194304, F, "answers kept in memory; the least recently used goes first")      \
     X(cache, session_ttl_ms, INT, "5000", 0, 60000, F, "how long a checked session is believed without asking again")      \
-    X(auth, jwt_secret, STR, "", 0, 300, S, "HS256 key of at least 32 bytes")                                              \
-    X(auth, jwt_kid, STR, "k1", 1, 32, F, "key id written into tokens")                                                    \
+    X(auth, jwt_secret, STR, "", 0, 300, LS, "HS256 key of at least 32 bytes")                                             \
+    X(auth, jwt_kid, STR, "k1", 1, 32, L, "key id written into tokens")                                                    \
+    X(auth, jwt_previous, STR, "", 0, 511, LS, "keys that sign no more but still open what they signed: kid:secret, separated by blanks, up to 3") \
     X(auth, wallet_ttl_s, INT, "86400", 60, 604800, F, "wallet session, absolute")                                         \
     X(auth, wallet_idle_s, INT, "1800", 1, 604800, F, "wallet session unused for so long has ended; each use puts it off")  \
     X(auth, operator_ttl_s, INT, "1800", 60, 86400, F, "operator access token")                                            \
@@ -150,8 +151,14 @@ typedef struct {
  * when there is any. The JWT secret may be absent here; `serve` and `token` demand it through cfg_check_secrets. */
 xerr_t cfg_load(cfg_t *c, const char *path, char **envp, buf_t *errors);
 xerr_t cfg_check_secrets(const cfg_t *c, buf_t *errors); /* empty, short or well-known secrets */
+/* The token keys: jwt_secret first, then those of jwt_previous. XE_BAD_INPUT: not written as documented. */
+#define CFG_KEYS_MAX 4
+typedef struct {
+    char kid[33], secret[CFG_STR_MAX];
+} cfg_key_t;
+xerr_t cfg_token_keys(const cfg_t *c, cfg_key_t out[CFG_KEYS_MAX], unsigned *n);
 void cfg_print(const cfg_t *c, buf_t *out);              /* effective values as config.ini, secrets masked */
-/* Copies the rows flagged L from fresh: what SIGHUP may change. */
+/* Copies the rows flagged L and LS from fresh: what SIGHUP may change. */
 void cfg_take_live(cfg_t *c, const cfg_t *fresh);
 /* libpq connection string in keyword form (values quoted), for storage. A host given by name is looked up here, which
  * may take its time: call it before the loop turns. XE_DOWN when the name has no address; the string then fails at once. */

@@ -8,7 +8,7 @@
 #include "reactor/config.h"
 
 typedef enum { CFG_STR, CFG_INT, CFG_BOOL } cfg_type_t;
-typedef enum { CFG_F, CFG_L, CFG_S } cfg_flag_t; /* fixed, live, secret */
+typedef enum { CFG_F, CFG_L, CFG_S, CFG_LS } cfg_flag_t; /* fixed, live, secret, both */
 
 typedef struct {
     const char *section, *key;
@@ -29,6 +29,9 @@ typedef struct {
     buf_t *errors;
     char place[128];
 } cfg_in_t;
+
+static inline bool cfg_is_secret(const cfg_row_t *row) { return row->flag == CFG_S || row->flag == CFG_LS; }
+static inline bool cfg_is_live(const cfg_row_t *row) { return row->flag == CFG_L || row->flag == CFG_LS; }
 
 const cfg_row_t *cfg_find(const char *section, const char *key);
 /* Parses, checks the range, stores; a fault is written with the place. */

@@ -276,10 +276,70 @@ static const char *weakness(const char *s)
     return NULL;
 }
 
+static bool kid_ok(span_t kid)
+{
+    for (size_t i = 0; i < kid.n; i++) {
+        char ch = kid.p[i];
+        bool ok = (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') || (ch >= '0' && ch <= '9') || (ch && strchr("-_.", ch));
+        if (!ok) return false;
+    }
+    return kid.n > 0 && kid.n <= 32;
+}
+
+static bool take_key(cfg_key_t *k, span_t kid, span_t secret)
+{
+    if (!kid_ok(kid) || secret.n >= sizeof k->secret) return false;
+    memset(k, 0, sizeof *k);
+    memcpy(k->kid, kid.p, kid.n);
+    memcpy(k->secret, secret.p, secret.n);
+    return true;
+}
+
+static bool kid_taken(const cfg_key_t *keys, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        if (!strcmp(keys[i].kid, keys[n].kid)) return true;
+    return false;
+}
+
+xerr_t cfg_token_keys(const cfg_t *c, cfg_key_t out[CFG_KEYS_MAX], unsigned *n)
+{
+    const char *p = c->auth_jwt_previous;
+    *n = 1;
+    if (!take_key(&out[0], span_of(c->auth_jwt_kid), span_of(c->auth_jwt_secret))) return XE_BAD_INPUT;
+    for (p += strspn(p, " "); *p; p += strspn(p, " ")) {
+        size_t len = strcspn(p, " "), kid = strcspn(p, ":");
+        if (kid >= len || *n == CFG_KEYS_MAX || !take_key(&out[*n], span_make(p, kid), span_make(p + kid + 1, len - kid - 1))) return XE_BAD_INPUT;
+        if (kid_taken(out, *n)) return XE_BAD_INPUT;
+        ++*n;
+        p += len;
+    }
+    return XE_OK;
+}
+
+/* A database password that anybody would try first protects nobody's money. */
+static bool first_guess(const char *password)
+{
+    static const char *const guesses[] = {"postgres", "password", "xorj", "admin", "root", "secret", "changeme", "change-me", "example", "123456", "test"};
+    for (size_t i = 0; i < sizeof guesses / sizeof *guesses; i++)
+        if (!strcasecmp(password, guesses[i])) return true;
+    return false;
+}
+
 xerr_t cfg_check_secrets(const cfg_t *c, buf_t *errors)
 {
+    cfg_key_t keys[CFG_KEYS_MAX];
+    unsigned n;
+    size_t before = errors->n;
     const char *why = weakness(c->auth_jwt_secret);
-    if (!why) return XE_OK;
-    buf_fmt(errors, "configuration: jwt_secret in [auth] %s\n", why);
-    return XE_BAD_INPUT;
+    if (why) buf_fmt(errors, "configuration: jwt_secret in [auth] %s\n", why);
+    if (cfg_token_keys(c, keys, &n)) {
+        buf_str(errors, "configuration: jwt_kid and jwt_previous in [auth] need kid:secret, separated by blanks, at most 3, each kid once, of letters, digits, '-', '_', '.'\n");
+        return XE_BAD_INPUT;
+    }
+    for (unsigned i = 1; i < n; i++)
+        if ((why = weakness(keys[i].secret))) buf_fmt(errors, "configuration: jwt_previous in [auth], key '%s' %s\n", keys[i].kid, why);
+    if (!strcmp(c->server_environment, "production") && first_guess(c->database_password))
+        buf_str(errors, "configuration: password in [database] is one that everybody tries first\n");
+    return errors->n > before ? XE_BAD_INPUT : XE_OK;
 }

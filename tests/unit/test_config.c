@@ -379,6 +379,42 @@ static void test_secrets(void **state)
     }
 }
 
+static bool keys_good(const char *previous)
+{
+    snprintf(c.auth_jwt_previous, sizeof c.auth_jwt_previous, "%s", previous);
+    buf_reset(&errors);
+    return cfg_check_secrets(&c, &errors) == XE_OK;
+}
+
+static void test_token_keys(void **state)
+{
+#define K0 "f3b1c07d9e2a45860b7c1d94e8f2a35b6c0d7e91"
+    static const char *const bad[] = {"k0", ":" K0, "k0:", "k0:short", "k0 :" K0, "k1:" K0, "k0:" K0 " k0:" K0, "k/0:" K0, "k0:changeme-changeme-changeme-changeme",
+                                      "a:" K0 " b:" K0 " c:" K0 " d:" K0, "abcdefghijklmnopqrstuvwxyz0123456789:" K0};
+    cfg_key_t keys[CFG_KEYS_MAX];
+    unsigned n;
+    assert_int_equal(load(NULL, no_env), XE_OK);
+    snprintf(c.auth_jwt_secret, sizeof c.auth_jwt_secret, "J8m2Qv+0zTn4yLrK1sXe7uWcAb9dFgHi3jPoRq5t");
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        if (keys_good(bad[i])) fail_msg("accepted: %s", bad[i]);
+        assert_true(errors.n > 0);
+        assert_null(strstr(errors.p, K0));
+    }
+    assert_true(keys_good(""));
+    assert_true(keys_good("  k0:" K0 "   old-1:" K0 ":x "));
+    assert_int_equal(cfg_token_keys(&c, keys, &n), XE_OK);
+    assert_int_equal(n, 3);
+    assert_string_equal(keys[0].kid, "k1");
+    assert_string_equal(keys[1].secret, K0);
+    assert_string_equal(keys[2].kid, "old-1");
+    assert_string_equal(keys[2].secret, K0 ":x");
+    snprintf(c.server_environment, sizeof c.server_environment, "production");
+    snprintf(c.database_password, sizeof c.database_password, "Postgres");
+    assert_false(keys_good(""));
+    snprintf(c.database_password, sizeof c.database_password, "q7Hx-2n");
+    assert_true(keys_good(""));
+}
+
 /* Text from anywhere never crashes the reader and never passes in silence as something else. */
 static void test_noise(void **state)
 {
@@ -413,7 +449,7 @@ int main(void)
         cmocka_unit_test(test_conninfo),
         cmocka_unit_test(test_print_masks_secrets),
         cmocka_unit_test(test_live_keys),
-        cmocka_unit_test(test_secrets),
+        cmocka_unit_test(test_secrets), cmocka_unit_test(test_token_keys),
         cmocka_unit_test(test_noise),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -46,6 +46,31 @@ static int setup(void **state)
     return pool ? 0 : -1;
 }
 
+/* A key that signs no more opens what it signed, until it is taken away. */
+static void rotation(void **state)
+{
+    jwt_keys_t next, after;
+    char old[1024], new[1024];
+    claims_t in = {.role = ROLE_VIEWER, .jti = JTI, .user_id = "viewer", .issued_s = NOW - 10, .expires_s = NOW + 600}, out;
+    cfg_t *c = calloc(1, sizeof *c);
+    arena_t *a = arena_new(pool, 65536);
+    strcpy(c->auth_jwt_secret, "unit-test-key-that-comes-next-9876543210-abcdef");
+    strcpy(c->auth_jwt_kid, "k2");
+    c->auth_operator_ttl_s = 1800;
+    jwt_keys_init(&after, c);
+    strcpy(c->auth_jwt_previous, "k1:" SECRET);
+    jwt_keys_init(&next, c);
+    free(c);
+    assert_int_equal(jwt_sign(&keys, &in, old, sizeof old), XE_OK);
+    assert_int_equal(jwt_sign(&next, &in, new, sizeof new), XE_OK);
+    assert_int_equal(jwt_verify(&next, span_of(old), NOW, a, &out), XE_OK);
+    assert_int_equal(jwt_verify(&next, span_of(new), NOW, a, &out), XE_OK);
+    assert_int_equal(jwt_verify(&keys, span_of(new), NOW, a, &out), XE_AUTH);
+    assert_int_equal(jwt_verify(&after, span_of(old), NOW, a, &out), XE_AUTH);
+    assert_int_equal(jwt_verify(&after, span_of(new), NOW, a, &out), XE_OK);
+    arena_free(a);
+}
+
 static int teardown(void **state)
 {
     arena_pool_free(pool);
@@ -353,7 +378,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(wallet_round_trip), cmocka_unit_test(operator_round_trip), cmocka_unit_test(signing_refuses),
         cmocka_unit_test(the_forger_works), cmocka_unit_test(forged_heads), cmocka_unit_test(forged_bodies),
-        cmocka_unit_test(forged_keys), cmocka_unit_test(every_byte_counts), cmocka_unit_test(shapes),
+        cmocka_unit_test(forged_keys), cmocka_unit_test(rotation), cmocka_unit_test(every_byte_counts), cmocka_unit_test(shapes),
         cmocka_unit_test(cache_keeps_and_forgets),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
