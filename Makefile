@@ -179,7 +179,7 @@ deps: ## install every package that building, running and testing need
 SUITE ?=
 SECONDS ?=
 comma := ,
-SUITES := $(or $(subst $(comma), ,$(SUITE)),unit wire replay chaos browser)
+SUITES := $(or $(subst $(comma), ,$(SUITE)),unit wire contract replay chaos browser)
 NODE_STAMP := tests/node_modules/.stamp
 NODE := PATH="$(CURDIR)/build/node/bin:$$PATH:/usr/sbin" node
 
@@ -193,7 +193,7 @@ $(NODE_STAMP): tests/package.json tests/package-lock.json
 npm: $(NODE_STAMP) ## install the test clients
 .PHONY: npm
 
-test: ## every suite against its own throw-away stack: SUITE=unit|wire|replay|chaos|browser
+test: ## every suite against its own throw-away stack: SUITE=unit|wire|contract|replay|chaos|browser
 	@deploy/deps.sh test
 	@echo "building with AddressSanitizer and UBSan"
 	$(MAKE_ALL) -s FLAVOUR=asan B=$(B)/asan all $(if $(filter unit,$(SUITES)),unit) $(if $(filter wire,$(SUITES)),wire_bin)

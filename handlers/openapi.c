@@ -174,10 +174,10 @@ static void put_parameters(jw_t *w, const route_t *t)
     jw_end(w);
 }
 
-static const struct { const char *key, *name, *pattern, *says; int max; } fields[] = {
-    {"IfMatch", "If-Match", "^(\\*|\"[!#-~]{0,62}\")$", "The version that must still stand, as ETag gave it.", 64},
-    {"IfNoneMatch", "If-None-Match", NULL, "304 when this is still the answer's ETag.", 0},
-    {"IdempotencyKey", "Idempotency-Key", "^[!-~]{1,255}$", "Repeats with the same key and body get the first answer again, for 24 hours.", 255},
+static const struct { const char *key, *name, *pattern, *says; } fields[] = {
+    {"IfMatch", "If-Match", "^(?:[*]|\"[!#-~]{0,62}\")$", "The version that must still stand, as ETag gave it."},
+    {"IfNoneMatch", "If-None-Match", NULL, "304 when this is still the answer's ETag."},
+    {"IdempotencyKey", "Idempotency-Key", "^[!-~]{1,255}$", "Repeats with the same key and body get the first answer again, for 24 hours."},
 };
 
 static void put_fields(jw_t *w)
@@ -185,7 +185,7 @@ static void put_fields(jw_t *w)
     jw_key(w, "parameters");
     jw_obj(w);
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
-        schema_t row = {.name = fields[i].name, .type = SC_STR, .max = fields[i].max, .pattern = fields[i].pattern, .doc = fields[i].says};
+        schema_t row = {.name = fields[i].name, .type = SC_STR, .pattern = fields[i].pattern, .doc = fields[i].says};
         jw_key(w, fields[i].key);
         put_parameter(w, "header", &row, false);
     }

@@ -1,5 +1,5 @@
 // Runs the suites and closes with one line: N passed, N failed. `make test` builds first and then calls this.
-//   node tests/run.mjs [unit] [wire] [replay] [chaos] [browser]
+//   node tests/run.mjs [unit] [wire] [contract] [replay] [chaos] [browser]
 // ONLY=text runs just the files whose name holds it. Logs: build/test-logs.
 import { spawn, spawnSync } from 'node:child_process'
 import { createWriteStream, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
@@ -18,6 +18,7 @@ const ONLY = process.env.ONLY || ''
 const SUITES = {
   unit: { side: 2, limit: 120 },
   wire: { side: 2, limit: 240 },
+  contract: { side: 1, limit: 600 },
   replay: { side: 1, limit: 240 },
   chaos: { side: 1, limit: 300 + 4 * Number(process.env.SECONDS || 0) },
   browser: { side: 1, limit: 240 },
