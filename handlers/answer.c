@@ -4,6 +4,7 @@
 
 #include "base/codec.h"
 #include "base/crypto.h"
+#include "handlers/idem.h"
 #include "handlers/text.h"
 #include "reactor/log.h"
 
@@ -41,7 +42,12 @@ void h_fail_why(req_t *r, xerr_t err, const char *message)
     answer_t a = answer_of(err, req_method(r));
     if (a.status == 401) req_add_header(r, "WWW-Authenticate", "Bearer");
     if (a.status == 500) log_error("http", req_id(r), "no answer could be made err=%s", xerr_name(err));
-    req_error(r, a.status, a.code, message ? message : a.message, NULL, a.retry_s);
+    h_refuse(r, a.status, a.code, message ? message : a.message, a.retry_s);
+}
+
+void h_refuse(req_t *r, int status, const char *code, const char *message, int retry_s)
+{
+    if (!idem_refused(r, status, code, message, retry_s)) req_error(r, status, code, message, NULL, retry_s);
 }
 
 void h_bad(req_t *r, const char *name, const char *what)
@@ -109,7 +115,7 @@ void out_send(out_t *o, req_t *r, int status)
 {
     jw_end(&o->w);
     if (o->b.failed) h_fail(r, XE_INTERNAL);
-    else req_reply(r, status, "application/json", buf_span(&o->b));
+    else if (!idem_answer(r, status, buf_span(&o->b))) req_reply(r, status, "application/json", buf_span(&o->b));
     buf_fini(&o->b);
 }
 

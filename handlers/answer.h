@@ -16,6 +16,8 @@ answer_t answer_of(xerr_t err, method_t method);
 
 void h_fail(req_t *r, xerr_t err);                                     /* the table's text */
 void h_fail_why(req_t *r, xerr_t err, const char *message);            /* own text; copied */
+/* Any other refusal; message is copied. Handlers refuse through these, never through req_error: see idem.h. */
+void h_refuse(req_t *r, int status, const char *code, const char *message, int retry_s);
 void h_bad(req_t *r, const char *name, const char *what);              /* 400 "name: what" */
 void h_unknown_key(req_t *r, const char *where, span_t key);           /* 400 Unrecognized key(s) in where: 'key' */
 

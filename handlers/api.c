@@ -6,8 +6,10 @@
 
 #include "base/crypto.h"
 #include "handlers/ask.h"
+#include "handlers/bot_view.h"
 #include "handlers/cors.h"
 #include "handlers/guard.h"
+#include "handlers/idem.h"
 #include "handlers/openapi.h"
 #include "handlers/routes.h"
 #include "handlers/stats.h"
@@ -18,7 +20,7 @@
 static void on_head(void *ctx, req_t *r);          /* route: 404, 405; body ceiling */
 static void on_request(void *ctx, req_t *r);       /* address limit: 429 */
 static void on_identified(req_t *r, xerr_t err);   /* token: 401; role and ownership: 403; principal limit: 429 */
-static void on_admitted(req_t *r);                 /* content type: 415; path, query, body: 400; then the handler */
+static void on_admitted(req_t *r);                 /* content type: 415; path, query, body: 400; key: 409, 422; then the handler */
 static void on_done(void *ctx, req_t *r, int status, int64_t ns);
 
 enum { TOKENS_KEPT = 4096 };
@@ -198,7 +200,7 @@ static void on_admitted(req_t *r)
         req_error(r, 415, "VALIDATION_ERROR", "Content-Type: application/json is expected, without Content-Encoding", NULL, 0);
         return;
     }
-    if (address_ok(r) && (!reads_body || ask_body(r))) c->route->run(r);
+    if (address_ok(r) && (!reads_body || ask_body(r))) idem_gate(r);
 }
 
 static const char *principal_text(const call_t *c)
@@ -225,7 +227,7 @@ who_t who_of(const req_t *r)
 {
     const claims_t *c = &call_of(r)->who.c;
     return (who_t){.actor = c->role == ROLE_WALLET ? c->wallet : c->user_id, .role = role_name(c->role), .request_id = req_id(r),
-                   .source_ip = req_client_addr(r)};
+                   .source_ip = req_client_addr(r), .name = call_of(r)->idem ? call_of(r)->idem_name : NULL};
 }
 
 /* ---- life --------------------------------------------------------------------------------------------------------- */
@@ -265,9 +267,11 @@ api_t *api_new(loop_t *l, metrics_t *m, const cfg_t *cfg, store_t *store, const 
     a->tickets = tickets_new(a->sip);
     a->stats = stats_new(m);
     a->openapi = openapi_new();
+    a->idems = idems_new(a);
+    a->holds = holds_new();
     make_counters(a);
     a->stream = stream_new(a);
-    if (a->tokens && a->limits && a->tickets && a->stats && a->openapi && a->stream) return a;
+    if (a->tokens && a->limits && a->tickets && a->stats && a->openapi && a->idems && a->holds && a->stream) return a;
     api_free(a);
     return NULL;
 }
@@ -277,6 +281,8 @@ void api_free(api_t *a)
     if (!a) return;
     stream_free(a->stream);
     openapi_free(a->openapi);
+    idems_free(a->idems);
+    holds_free(a->holds);
     stats_free(a->stats);
     tickets_free(a->tickets);
     limits_free(a->limits);

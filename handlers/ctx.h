@@ -12,10 +12,10 @@
 #include "handlers/tcache.h"
 #include "handlers/tickets.h"
 
-/* Who may call. WALLET: a signed-in wallet only. ANY: wallet or viewer and up. OPTIONAL: anybody, more for viewers.
+/* Who may call. WALLET: a signed-in wallet only. CONTROL: wallet or operator and up. ANY: wallet or viewer and up. OPTIONAL: anybody, more for viewers.
  * LOCAL: viewer and up, or without a token from a loopback address. METRICS: the address list server.metrics_allow. */
 typedef enum {
-    ACCESS_PUBLIC, ACCESS_OPTIONAL, ACCESS_LOCAL, ACCESS_METRICS, ACCESS_WALLET, ACCESS_ANY,
+    ACCESS_PUBLIC, ACCESS_OPTIONAL, ACCESS_LOCAL, ACCESS_METRICS, ACCESS_WALLET, ACCESS_ANY, ACCESS_CONTROL,
     ACCESS_VIEWER, ACCESS_OPERATOR, ACCESS_ADMIN
 } access_t;
 
@@ -69,11 +69,17 @@ typedef struct {
     query_t query;
     xerr_t query_err;
     const json_t *body; /* judged; NULL: the route takes none */
+    int64_t started_ns; /* of a fast route */
+    char etag[48];      /* of the coming answer; "" none */
+    uint64_t idem;      /* 0: no Idempotency-Key, or it has been seen to */
+    char idem_name[37]; /* of the change that key stands for */
 } call_t;
 
 typedef struct stream stream_t;
 typedef struct stats stats_t;
 typedef struct openapi openapi_t;
+typedef struct idems idems_t;
+typedef struct holds holds_t;
 
 struct api {
     loop_t *loop;
@@ -93,6 +99,8 @@ struct api {
     stream_t *stream;
     stats_t *stats;
     openapi_t *openapi;
+    idems_t *idems;
+    holds_t *holds;
     unsigned digests; /* book digests being made */
     struct book_job *digest_head, *digest_tail; /* and those waiting for their turn */
     unsigned digests_waiting;

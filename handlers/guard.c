@@ -169,6 +169,7 @@ xerr_t guard_admit(const req_t *r)
     case ACCESS_LOCAL: ok = !c->known || role >= ROLE_VIEWER; break;
     case ACCESS_WALLET: ok = role == ROLE_WALLET; break;
     case ACCESS_ANY: ok = role >= ROLE_WALLET; break;
+    case ACCESS_CONTROL: ok = role == ROLE_WALLET || role >= ROLE_OPERATOR; break;
     case ACCESS_VIEWER: ok = role >= ROLE_VIEWER; break;
     case ACCESS_OPERATOR: ok = role >= ROLE_OPERATOR; break;
     case ACCESS_ADMIN: ok = role >= ROLE_ADMIN; break;

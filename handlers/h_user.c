@@ -1,4 +1,4 @@
-/* GET /api/user/performance, the main read of the load gate. What is cached is the encoded data object; a hit is
+/* GET /api/user/performance, the main read of the load gate, and /api/bot/performance. What is cached is the encoded data object; a hit is
  * spliced into the answer without building anything. */
 #include "handlers/ctx.h"
 
@@ -166,8 +166,15 @@ static const schema_t performance_answer[] = {
     S_END,
 };
 
+static const schema_t own_query[] = {
+    S_OPT("timeRange", SC_STR, .choices = S_WORDS("1D", "7D", "30D", "90D", "ALL"), .doc = "30D when absent."),
+    S_END,
+};
+
 const route_t routes_user[] = {
     {M_GET, "/api/user/performance", ACCESS_ANY, LIM_USER, ROUTE_OWN, 0, h_user_performance, performance_query, NULL, 200, performance_answer,
      "Value and returns of a wallet's vault over a range."},
+    {M_GET, "/api/bot/performance", ACCESS_WALLET, LIM_USER, 0, 0, h_user_performance, own_query, NULL, 200, performance_answer,
+     "The same for the caller's bot."},
     ROUTE_END,
 };

@@ -70,6 +70,7 @@ static const char *role_word(access_t a)
     case ACCESS_METRICS: return "address list";
     case ACCESS_WALLET: return "wallet";
     case ACCESS_ANY: return "wallet or viewer";
+    case ACCESS_CONTROL: return "wallet or operator";
     case ACCESS_VIEWER: return "viewer";
     case ACCESS_OPERATOR: return "operator";
     case ACCESS_ADMIN: return "admin";
@@ -80,7 +81,7 @@ static const char *role_word(access_t a)
 static const char *least_role(access_t a)
 {
     switch (a) {
-    case ACCESS_WALLET: case ACCESS_ANY: return "wallet";
+    case ACCESS_WALLET: case ACCESS_ANY: case ACCESS_CONTROL: return "wallet";
     case ACCESS_OPERATOR: return "operator";
     case ACCESS_ADMIN: return "admin";
     default: return "viewer";
@@ -96,6 +97,7 @@ static void put_way(jw_t *w, const char *scheme, const route_t *t)
         jw_arr(w);
         jw_cstr(w, least_role(t->access));
         if (t->access == ACCESS_ANY) jw_cstr(w, "viewer");
+        if (t->access == ACCESS_CONTROL) jw_cstr(w, "operator");
         jw_end(w);
     }
     jw_end(w);

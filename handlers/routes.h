@@ -10,7 +10,11 @@
     X(openapi)         \
     X(auth)            \
     X(bot)             \
+    X(bot_config)      \
     X(user)            \
+    X(settings)        \
+    X(trades)          \
+    X(account)         \
     X(opps)            \
     X(market)          \
     X(audit)           \

@@ -4,6 +4,7 @@
 
 #include "base/crypto.h"
 #include "handlers/cors.h"
+#include "handlers/bot_view.h"
 #include "handlers/market.h"
 #include "handlers/oppjson.h"
 #include "handlers/routes.h"
@@ -226,7 +227,7 @@ void stream_put_bot(const api_t *a, jw_t *w, const char *wallet, bool enabled, i
     jw_obj(w);
     put_str(w, "wallet_address", wallet);
     put_bool(w, "enabled", enabled);
-    put_str(w, "status", bot_status_word(market_count(a), enabled));
+    put_str(w, "status", bot_word(a, wallet, enabled));
     put_i64(w, "version", version);
     put_time(w, "updated_at", updated_us);
     jw_end(w);

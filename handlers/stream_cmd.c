@@ -5,6 +5,7 @@
 #include "base/codec.h"
 #include "handlers/market.h"
 #include "handlers/text.h"
+#include "handlers/bot_view.h"
 #include "storage/bots.h"
 
 enum { CHANNELS_PER_COMMAND = 16, COMMAND_ARENA_MAX = 1 << 18 };
@@ -213,6 +214,7 @@ static void on_bot(void *ctx, xerr_t err, const bot_t *b)
     sub_t *u = stream_find(l->s, l->id);
     out_t o;
     if (u && !err && (u->joined & 1u << CH_BOT) && span_is(span_of(u->bot_wallet), b->wallet)) {
+        holds_note(l->s->a, b->wallet, b->holds);
         open_message(l->s, &o, CH_BOT, "snapshot");
         stream_put_bot(l->s->a, &o.w, b->wallet, b->enabled, b->version, b->updated_us);
         send_out(u, &o);

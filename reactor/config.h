@@ -90,6 +90,7 @@
     X(redis, enabled, BOOL, "true", 0, 0, F, "false runs without the shared cache")                                        \
     X(redis, command_ms, INT, "200", 10, 60000, F, "deadline of one command; beyond: the link is given up")                \
     X(cache, perf_ttl_ms, INT, "15000", 0, 3600000, F, "performance answers, memory and Redis")                            \
+    X(cache, user_ttl_ms, INT, "30000", 0, 3600000, F, "settings and trades of a wallet, memory; a change ends it at once")  \
     X(cache, entries_max, INT, "20000", 16, 4194304, F, "answers kept in memory; the least recently used goes first")      \
     X(cache, session_ttl_ms, INT, "5000", 0, 60000, F, "how long a checked session is believed without asking again")      \
     X(auth, jwt_secret, STR, "", 0, 300, LS, "HS256 key of at least 32 bytes")                                             \
@@ -100,6 +101,7 @@
     X(auth, operator_ttl_s, INT, "1800", 60, 86400, F, "operator access token")                                            \
     X(auth, nonce_ttl_s, INT, "300", 10, 3600, F, "sign-in message")                                                       \
     X(bot, default_enabled, BOOL, "false", 0, 0, F, "state of a wallet that never chose")                                  \
+    X(bot, kill_switch_key, STR, "", 0, 200, S, "authorization_key of POST /api/bot/emergency; empty: only admins have the kill switch") \
     X(feeds, enabled, BOOL, "true", 0, 0, F, "market connectors and signal engine")                                        \
     X(feeds, simulated, BOOL, "false", 0, 0, F, "the venues below are the simulator: declared in every answer that shows market data") \
     X(feeds, ca_file, STR, "", 0, 300, F, "extra certificate authority for venue connections (the simulator's)")           \

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/crypto.h"
 #include "storage/store_int.h"
 
 typedef struct {
@@ -53,6 +54,17 @@ static void decode(const op_t *o, const pg_rows_t *r, bot_t *b)
         snprintf(b->risk_profile, sizeof b->risk_profile, "Balanced");
     pg_copy(r, 0, 7, b->max_trade_amount, sizeof b->max_trade_amount);
     pg_copy(r, 0, 8, b->slippage_tolerance, sizeof b->slippage_tolerance);
+    pg_copy(r, 0, 9, b->investment_amount, sizeof b->investment_amount);
+    b->settings_version = pg_i64(r, 0, 10);
+    b->settings_updated_us = b->settings_version > 0 ? pg_i64(r, 0, 11) : 0;
+    pg_copy(r, 0, 12, b->vault, sizeof b->vault);
+    b->created_us = pg_i64(r, 0, 13);
+    pg_copy(r, 0, 14, b->last_outcome, sizeof b->last_outcome);
+    for (unsigned i = 0; i < HOLD_N; i++) {
+        static const hold_by_t order[HOLD_N] = {HOLD_ALL, HOLD_OPERATOR, HOLD_OWNER}; /* of the statement */
+        unsigned col = 15 + 3 * i;
+        b->holds[order[i]] = (hold_t){pg_bool(r, 0, col), pg_bool(r, 0, col + 1), pg_bool(r, 0, col + 2)};
+    }
 }
 
 static void on_row(void *ctx, xerr_t err, const pg_rows_t *rows)
@@ -81,3 +93,60 @@ void bots_set_enabled(store_t *s, span_t wallet, bool enabled, int64_t if_versio
     else
         writer_set(s->writer, wallet, enabled, if_version, who, cb, ctx);
 } /* NOLINT(clang-analyzer-unix.Malloc): the refusal frees what op_new posted */
+
+/* ---- emergency ---- */
+
+typedef struct {
+    soon_t soon;
+    hold_cb cb;
+    void *ctx;
+} hold_op_t;
+
+static void fire_hold_down(soon_t *soon)
+{
+    hold_op_t o = *(hold_op_t *)soon;
+    free(soon);
+    o.cb(o.ctx, XE_DOWN, NULL);
+}
+
+static void on_hold(void *ctx, xerr_t err, const pg_rows_t *r)
+{
+    hold_op_t o = *(hold_op_t *)ctx;
+    hold_state_t st = {0};
+    free(ctx);
+    if (err == XE_CONFLICT || (!err && pg_rows_n(r) != 1))
+        err = XE_INTERNAL;
+    if (!err && pg_i64(r, 0, 0) != 0)
+        err = XE_CONFLICT;
+    if (!err) {
+        st.updated_us = pg_i64(r, 0, 1);
+        pg_copy(r, 0, 2, st.scope, sizeof st.scope);
+        st.hold = (hold_t){pg_bool(r, 0, 3), pg_bool(r, 0, 4), pg_bool(r, 0, 5)};
+        pg_copy(r, 0, 6, st.reason, sizeof st.reason);
+        st.version = pg_i64(r, 0, 7);
+    }
+    o.cb(o.ctx, err, err ? NULL : &st);
+}
+
+void bots_emergency(store_t *s, hold_by_t by, span_t wallet, emergency_t what, const char *reason, bool master, const who_t *who,
+                    hold_cb cb, void *ctx)
+{
+    static const char *const prefix[HOLD_N] = {"wallet:", "operator:", "global"};
+    static const char *const action[] = {"pause", "resume", "kill_switch", "close_positions"};
+    char scope[64], name[37];
+    hold_op_t *o = calloc(1, sizeof *o);
+    XASSERT(o && wallet.n < 48);
+    o->cb = cb;
+    o->ctx = ctx;
+    if (s->closing) {
+        soons_post(s->soons, &o->soon, fire_hold_down);
+        return;
+    }
+    snprintf(scope, sizeof scope, "%s%.*s", prefix[by], by == HOLD_ALL ? 0 : (int)wallet.n, wallet.n ? wallet.p : "");
+    if (who->name)
+        snprintf(name, sizeof name, "%s", who->name);
+    else
+        uuid4(name);
+    const char *params[] = {name, scope, action[what], reason, master ? "t" : "f", who->actor, who->role, who->request_id, who->source_ip};
+    pool_query(s->pool, SQL_BOT_EMERGENCY, params, (unsigned)s->cfg->http_write_deadline_ms, true, on_hold, o);
+}

@@ -97,9 +97,14 @@ enum { SQL_LANE_WRITER = 1, SQL_LANE_SLOW = 2, SQL_LANE_READER = 4, SQL_LANE_HOU
       " WHERE user_vault_address = ANY ($1::text[]) FOR UPDATE SKIP LOCKED) s ON s.user_vault_address = w")                \
     X(SQL_BOT_GET, SQL_LANE_READER, 1,                                                                                     \
       "SELECT u.id, b.is_enabled, b.version, us(b.updated_at), us(b.last_execution_at), b.current_strategy,"               \
-      " s.risk_profile, trim_scale(s.max_trade_amount), trim_scale(s.slippage_tolerance)"                                  \
+      " s.risk_profile, trim_scale(s.max_trade_amount), trim_scale(s.slippage_tolerance), s.settings ->> 'investmentAmount',"\
+      " s.version, us(s.updated_at), u.vault_address, us(u.created_at), (SELECT status FROM trades"                        \
+      " WHERE user_vault_address = k.w AND status IN ('CONFIRMED', 'FAILED') ORDER BY created_at DESC LIMIT 1),"           \
+      " g.paused, g.killed, g.closing, o.paused, o.killed, o.closing, h.paused, h.killed, h.closing"                       \
       " FROM (SELECT $1::text COLLATE \"C\" AS w) k LEFT JOIN users u ON u.wallet_address = k.w"                           \
-      " LEFT JOIN bot_states b ON b.user_vault_address = k.w LEFT JOIN user_settings s ON s.wallet_address = k.w")         \
+      " LEFT JOIN bot_states b ON b.user_vault_address = k.w LEFT JOIN user_settings s ON s.wallet_address = k.w"          \
+      " LEFT JOIN risk_state g ON g.scope = 'global' LEFT JOIN risk_state o ON o.scope = 'operator:' || k.w"               \
+      " LEFT JOIN risk_state h ON h.scope = 'wallet:' || k.w")                                                             \
     X(SQL_SESSION_GET, SQL_LANE_READER, 1,                                                                                 \
       "SELECT user_id, wallet, extract(epoch FROM issued_at)::bigint, extract(epoch FROM expires_at)::bigint,"             \
       " revoked_at IS NOT NULL, CASE WHEN kind = 'wallet' THEN us(seen_at) ELSE 0 END FROM sessions WHERE jti = $1::uuid") \
@@ -121,7 +126,9 @@ enum { SQL_LANE_WRITER = 1, SQL_LANE_SLOW = 2, SQL_LANE_READER = 4, SQL_LANE_HOU
       " s AS (DELETE FROM sessions WHERE jti IN (SELECT jti FROM sessions"                                                 \
       " WHERE expires_at < now() - interval '30 days' LIMIT 1000) RETURNING 1),"                                           \
       " b AS (DELETE FROM audit_batch WHERE id IN (SELECT id FROM audit_batch"                                             \
-      " WHERE at < now() - interval '1 day' LIMIT 100000) RETURNING 1)"                                                    \
+      " WHERE at < now() - interval '1 day' LIMIT 100000) RETURNING 1),"                                                    \
+      " i AS (DELETE FROM idempotency_keys WHERE (principal, key) IN (SELECT principal, key FROM idempotency_keys"         \
+      " WHERE expires_at < now() LIMIT 10000) RETURNING 1)"                                                                \
       " SELECT (SELECT count(*) FROM n), (SELECT count(*) FROM s)")                                                        \
     X(SQL_AUDIT_LIST, SQL_LANE_READER, 6,                                                                                  \
       "SELECT seq, us(at), actor, role, action, target, before, after, request_id, source_ip,"                             \
@@ -155,6 +162,41 @@ enum { SQL_LANE_WRITER = 1, SQL_LANE_SLOW = 2, SQL_LANE_READER = 4, SQL_LANE_HOU
       " FROM pg_stat_get_activity(NULL) WHERE application_name = 'xorj/listening'"                                         \
       " AND datid = (SELECT oid FROM pg_database WHERE datname = current_database())")                                     \
     X(SQL_BUS_POST, SQL_LANE_BUS, 1, "SELECT count(pg_notify('xorj', m)) FROM unnest($1::text[]) AS m")                    \
+    X(SQL_SETTINGS_GET, SQL_LANE_READER, 1,                                                                                \
+      "SELECT 0, us(updated_at), " SQL_SETTINGS_COLUMNS " FROM (SELECT s.updated_at, settings_doc(s) AS doc"               \
+      " FROM user_settings s WHERE wallet_address = $1) x")                                                                \
+    X(SQL_SETTINGS_PUT, SQL_LANE_READER, 15,                                                                               \
+      "SELECT outcome, updated_us, " SQL_SETTINGS_COLUMNS " FROM settings_put($1::uuid, $2, $3::bigint, $4, $5::numeric,"  \
+      " $6::numeric, $7::numeric, $8::numeric, $9::bool, $10::bool, $11::numeric, $12, $13, $14, $15)")                    \
+    X(SQL_BOT_CONFIGURE, SQL_LANE_READER, 14,                                                                              \
+      "SELECT outcome, updated_us, " SQL_SETTINGS_COLUMNS ", (doc ->> 'enabled')::bool, (doc ->> 'botVersion')::bigint,"   \
+      " (doc ->> 'botUpdated')::bigint FROM bot_configure($1::uuid, $2, $3::bigint, $4::bigint, $5::bool, $6::bool, $7,"   \
+      " $8::numeric, $9::numeric, $10::numeric, $11, $12, $13, $14)")                                                      \
+    X(SQL_BOT_EMERGENCY, SQL_LANE_READER, 9,                                                                               \
+      "SELECT outcome, updated_us, doc ->> 'scope', (doc ->> 'paused')::bool, (doc ->> 'killed')::bool,"                   \
+      " (doc ->> 'closing')::bool, doc ->> 'reason', (doc ->> 'version')::bigint"                                          \
+      " FROM bot_emergency($1::uuid, $2, $3, $4, $5::bool, $6, $7, $8, $9)")                                               \
+    X(SQL_IDEM_CLAIM, SQL_LANE_READER, 4,                                                                                  \
+      "SELECT request_hash = decode($3, 'hex'), name, status, etag, answer"                                                \
+      " FROM idem_claim($1, $2, decode($3, 'hex'), $4::bigint)")                                                           \
+    X(SQL_IDEM_KEEP, SQL_LANE_READER, 7,                                                                                   \
+      "UPDATE idempotency_keys SET request_hash = CASE WHEN answer IS NULL THEN decode($4, 'hex') ELSE request_hash END,"  \
+      " open = false, status = coalesce(status, $5::int), etag = CASE WHEN answer IS NULL THEN $6 ELSE etag END,"          \
+      " answer = coalesce(answer, $7) WHERE principal = $1 AND key = $2 AND name = $3::uuid"                               \
+      " RETURNING true, name, status, etag, answer")                                                                       \
+    X(SQL_IDEM_OPEN, SQL_LANE_READER, 3,                                                                                   \
+      "UPDATE idempotency_keys SET open = true WHERE principal = $1 AND key = $2 AND name = $3::uuid AND answer IS NULL")  \
+    X(SQL_TRADES, SQL_LANE_READER, 6,                                                                                      \
+      "WITH mine AS (SELECT $1::text COLLATE \"C\" AS w UNION SELECT vault_address FROM users"                             \
+      " WHERE wallet_address = $1 AND vault_address IS NOT NULL)"                                                          \
+      " SELECT c.n, us(t.created_at), us(t.updated_at), t.id, t.user_vault_address, t.client_order_id, t.status,"          \
+      " t.from_token_address, t.to_token_address, t.amount_in, t.expected_amount_out, t.actual_amount_out, t.gas_fee,"     \
+      " trim_scale(t.slippage_realized), trim_scale(t.realized_pnl_usd), t.transaction_signature, t.error_message"         \
+      " FROM (SELECT count(*) AS n FROM (SELECT 1 FROM trades WHERE user_vault_address IN (SELECT w FROM mine)"            \
+      " AND ($2::text IS NULL OR status = $2) LIMIT 100000) x) c LEFT JOIN (SELECT * FROM trades"                          \
+      " WHERE user_vault_address IN (SELECT w FROM mine) AND ($2::text IS NULL OR status = $2)"                            \
+      " AND ($3::bigint = 0 OR (created_at, id) < ('epoch'::timestamptz + $3 * interval '1 us', $4::uuid))"                \
+      " ORDER BY created_at DESC, id DESC LIMIT $5::int OFFSET $6::int) t ON true ORDER BY t.created_at DESC, t.id DESC")  \
     X(SQL_OPP_PUT, SQL_LANE_HOUSE, 1,                                                                                      \
       "INSERT INTO opportunities AS o (id, pair, direction, buy_venue, sell_venue, buy_price, sell_price, buy_touch,"      \
       " sell_touch, size, buy_cost, sell_proceeds, fee_cex, fee_dex, fee_network, slippage, fee_total, basis, gross_bps,"  \
@@ -189,6 +231,10 @@ enum { SQL_LANE_WRITER = 1, SQL_LANE_SLOW = 2, SQL_LANE_READER = 4, SQL_LANE_HOU
     X(SQL_OPP_COUNT, SQL_LANE_READER, 5, "SELECT count(*) FROM (SELECT 1" SQL_OPP_FILTER " LIMIT 100000) c")               \
     X(SQL_OPP_ONE, SQL_LANE_READER, 1, SQL_OPP_COLUMNS " FROM opportunities WHERE id = $1::uuid")
 
+#define SQL_SETTINGS_COLUMNS                                                                                               \
+    "doc ->> 'riskProfile', doc ->> 'maxTradeAmount', doc ->> 'slippageTolerance', doc ->> 'maxDrawdownLimit',"            \
+    " doc ->> 'positionSizePercent', (doc ->> 'stopLossEnabled')::bool, (doc ->> 'takeProfitEnabled')::bool,"              \
+    " doc ->> 'investmentAmount', (doc ->> 'version')::bigint"
 #define SQL_OPP_COLUMNS                                                                                                    \
     "SELECT seq, id, pair, direction, buy_venue, sell_venue, trim_scale(buy_price), trim_scale(sell_price),"               \
     " trim_scale(size), trim_scale(buy_cost), trim_scale(sell_proceeds), trim_scale(fee_cex), trim_scale(fee_dex),"        \

@@ -100,6 +100,14 @@ static void on_session_word(void *ctx, span_t jti)
     if (jti.n) users_forget(s, jti);
 }
 
+/* Settings or user row, changed anywhere. */
+static void on_wallet_word(void *ctx, span_t wallet)
+{
+    store_t *s = ctx;
+    if (wallet.n) wcache_moved(s, wallet);
+    else wcache_moved_all(s);
+}
+
 static void on_redis_up(void *ctx)
 {
     store_t *s = ctx;
@@ -298,6 +306,7 @@ static void open_links(store_t *s, metrics_t *m)
     pg_conf_t bc = link_conf(cfg, info.p, "bus", SQL_LANE_BUS, cfg->database_slow_lock_ms);
     s->bus = bus_open(s->l, &bc, m, &s->pgm, (bus_hooks_t){on_pg_up, on_pg_down, s});
     bus_on(s->bus, BUS_SESSION, on_session_word, s);
+    bus_on(s->bus, BUS_WALLET, on_wallet_word, s);
     buf_fini(&info);
 }
 
@@ -318,6 +327,7 @@ store_t *store_open(loop_t *l, metrics_t *m, const cfg_t *cfg)
     s->opps = oppq_new(s, m);
     s->touches = touches_new(s);
     s->audit = audit_walk_new(s);
+    s->mine = wcache_new(s, m);
     s->pg_since_us = s->redis_since_us = s->started_us = loop_wall_us(l);
     s->desk = cfg->feeds_enabled;
     if (cfg->auth_jwt_secret[0])
@@ -344,7 +354,7 @@ store_t *store_open(loop_t *l, metrics_t *m, const cfg_t *cfg)
 bool store_idle(const store_t *s)
 {
     return writer_idle(s->writer) && pool_idle(s->pool) && flights_empty(s->session_loads) && flights_empty(s->perf_loads) &&
-           bus_idle(s->bus) && soons_empty(s->soons) && (oppq_idle(s) || !pg_up(s->house));
+           wcache_idle(s->mine) && bus_idle(s->bus) && soons_empty(s->soons) && (oppq_idle(s) || !pg_up(s->house));
 }
 
 void store_close(store_t *s)
@@ -364,6 +374,7 @@ void store_close(store_t *s)
     flights_free(s->session_loads);
     flights_free(s->perf_loads);
     oppq_free(s->opps);
+    wcache_free(s->mine);
     cache_free(s->sessions);
     cache_free(s->perf);
     soons_free(s->soons);

@@ -40,6 +40,8 @@ void store_ping(store_t *s, void (*cb)(void *ctx, xerr_t err, int64_t us), void 
 typedef struct {
     const char *actor, *role; /* wallet or user name; "wallet", "operator", ... */
     const char *request_id, *source_ip;
+    const char *name; /* a UUID that is good for one change: asked again with it, the first answer is given and nothing is
+                         done. NULL: a new one is made. From idem.h */
 } who_t;
 
 #endif

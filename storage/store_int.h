@@ -9,9 +9,11 @@
 #include "storage/perf.h"
 #include "storage/pool.h"
 #include "storage/rds.h"
+#include "storage/settings.h"
 #include "storage/soon.h"
 #include "storage/store.h"
 #include "storage/touch.h"
+#include "storage/wcache.h"
 #include "storage/writer.h"
 
 typedef struct oppq oppq_t;
@@ -32,6 +34,9 @@ struct store {
     oppq_t *opps;
     touches_t *touches;
     struct audit_walk *audit;
+    wcache_t *mine;    /* settings and trades of wallets */
+    settings_t peeked; /* what settings_peek lent last */
+    uint64_t asked;
     uint8_t mac_key[32]; /* of what Redis keeps for us */
     bool mirror_ok;      /* revocations known to PostgreSQL have been taken out of Redis since its link came up */
     int64_t swept_us;    /* revocations up to here are known */

@@ -33,6 +33,7 @@ struct wreq {
     int64_t due_ns, if_version;
     unsigned tries;
     bool alone, enabled, flying;
+    bool single;            /* conditional or named: a statement of its own */
     uint16_t at;            /* scratch: its wallet's place in the batch */
     unsigned ord;           /* its place among the entries of the batch it flew in, from 1; 0: in none */
     char batch[37];         /* the name of that batch */
@@ -403,7 +404,7 @@ static void fly_ones(lane_t *n, list_t *from, bool conditional)
     wreq_t *next;
     for (wreq_t *r = from->head; r && n->flight.n < n->w->c.batch_max; r = next) {
         next = r->next;
-        if (conditional && (r->if_version < 0 || flight_has(&n->flight, r->wallet)))
+        if (conditional && (!r->single || flight_has(&n->flight, r->wallet)))
             break;
         if (n->slow && n->flight.n > 0)
             break;
@@ -427,7 +428,7 @@ static void fly_batch(lane_t *n)
         next = r->next;
         if (only && strcmp(r->wallet, only) != 0)
             continue;
-        if (r->if_version >= 0)
+        if (r->single)
             break;
         list_remove(&n->queue, r);
         board(n, f, r);
@@ -440,7 +441,7 @@ static void fly_batch(lane_t *n)
 static bool may_fly_behind(const lane_t *n)
 {
     return n->fly == FLY_BATCH && !n->slow && !n->behind.head && !n->suspect.head && !n->replay.head && n->locks == 0 &&
-           n->queue.head && n->queue.head->if_version < 0 && n->w->live >= n->w->crowd;
+           n->queue.head && !n->queue.head->single && n->w->live >= n->w->crowd;
 }
 
 /* What belongs to a wallet that moved to the slow lane after it was queued here follows it. */
@@ -475,7 +476,7 @@ static void send_waiting(void *ctx)
         send_probe(n);
     } else if (n->replay.head)
         fly_ones(n, &n->replay, false);
-    else if (n->queue.head && n->queue.head->if_version >= 0)
+    else if (n->queue.head && n->queue.head->single)
         fly_ones(n, &n->queue, true);
     else if (n->queue.head)
         fly_batch(n);
@@ -760,6 +761,9 @@ void writer_set(writer_t *w, span_t wallet, bool enabled, int64_t if_version, co
     r->ctx = ctx;
     r->enabled = enabled;
     r->if_version = if_version < 0 ? -1 : if_version;
+    r->single = if_version >= 0 || who->name;
+    if (who->name)
+        snprintf(r->req, sizeof r->req, "%s", who->name);
     r->due_ns = loop_now_ns(w->l) + (int64_t)w->c.deadline_ms * 1000000;
     memcpy(r->wallet, wallet.p, wallet.n);
     text_copy(r->actor, sizeof r->actor, who->actor);

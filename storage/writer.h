@@ -12,7 +12,8 @@
  *   link lost      outcome unknown: one by one on the next connection, once, with the name of the batch it was in: when
  *                  that was committed the first answer is given again, else that batch can never be committed any more. XE_DOWN when no connection
  *                  comes in time.
- *   conditional    if_version >= 0: its own statement, at most one per wallet in flight.
+ *   conditional    if_version >= 0, or named (who->name): its own statement, at most one per wallet in flight. A change
+ *                  whose name was used answers as the first time.
  *
  * Bounded by queue_max (XE_FULL). Past the deadline a request answers XE_TIMEOUT; if it was on its way by then its row may
  * still be committed. While the connection is away for longer than a grace everything answers XE_DOWN at once. */

@@ -22,7 +22,10 @@
 #include "handlers/api.h"
 #include "storage/bots.h"
 #include "storage/opps.h"
+#include "storage/idem.h"
 #include "storage/perf.h"
+#include "storage/settings.h"
+#include "storage/trades.h"
 #include "storage/users.h"
 
 #define JTI "0b8e4f0a-6a58-4c3e-9d1f-2f6b1c7a9e01"
@@ -168,6 +171,19 @@ void bots_set_enabled(store_t *s, span_t wallet, bool enabled, int64_t if_versio
     }
     later(K_BOT, err, ctx)->cb.bot = cb;
 }
+
+/* Their own tests are elsewhere (test_choices, tests/wire): here nobody asks for them. */
+void bots_emergency(store_t *s, hold_by_t by, span_t wallet, emergency_t what, const char *reason, bool master, const who_t *who,
+                    hold_cb cb, void *ctx) { fail(); }
+void bot_configure(store_t *s, span_t wallet, tri_t enabled, const settings_patch_t *p, int64_t if_bot, int64_t if_settings,
+                   const who_t *who, void (*cb)(void *ctx, xerr_t err, const bot_config_t *c), void *ctx) { fail(); }
+void settings_get(store_t *s, span_t wallet, settings_cb cb, void *ctx) { fail(); }
+bool settings_peek(store_t *s, span_t wallet, settings_hit_t *out) { return false; }
+void settings_put(store_t *s, span_t wallet, const settings_patch_t *p, int64_t if_version, const who_t *who, settings_cb cb, void *ctx) { fail(); }
+void trades_list(store_t *s, span_t wallet, const trade_query_t *q, trades_cb cb, void *ctx) { fail(); }
+void idem_claim(store_t *s, const idem_key_t *k, idem_cb cb, void *ctx) { fail(); }
+void idem_keep(store_t *s, const idem_key_t *k, const char *name, int status, span_t etag, span_t body, idem_cb cb, void *ctx) { fail(); }
+void idem_open(store_t *s, const idem_key_t *k, const char *name, idem_cb cb, void *ctx) { fail(); }
 
 const char *range_name(range_t r)
 {
@@ -585,7 +601,7 @@ static void status_of_the_bot(void **state)
     expect_text("\"status\":\"active\"");
     t.cfg.feeds_enabled = true; /* and no market is usable */
     expect(get_as(t.wallet_token, "/api/bot/status"), 200);
-    expect_text("\"status\":\"paused\",\"enabled\":true,\"pause_reasons\":[\"STALE_DATA\"],\"health_score\":0");
+    expect_text("\"status\":\"paused\",\"enabled\":true,\"pause_reasons\":[\"STALE_DATA\"],\"health_score\":38,\"health\":{\"data_freshness\":0,\"holds\":100");
     db.pg = XE_DOWN;
     expect(get_as(t.wallet_token, "/api/bot/status"), 503);
     assert_false(has("\"enabled\""));

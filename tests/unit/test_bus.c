@@ -16,7 +16,7 @@
 static fx_t fx;
 static store_t *two;
 static metrics_t *two_m;
-static const who_t who = {"tester", "wallet", "r", "127.0.0.1"};
+static const who_t who = {.actor = "tester", .role = "wallet", .request_id = "r", .source_ip = "127.0.0.1"};
 
 static int open_all(void **state)
 {

@@ -18,7 +18,7 @@
 #include "tests/unit/pgfixture.h"
 
 static fx_t fx;
-static const who_t who = {"tester \"quoted\\", "wallet", "req-{1,2}", "127.0.0.1"};
+static const who_t who = {.actor = "tester \"quoted\\", .role = "wallet", .request_id = "req-{1,2}", .source_ip = "127.0.0.1"};
 
 /* ---- toggles ---- */
 
@@ -346,7 +346,7 @@ static void test_sessions(void **state)
     assert_string_equal(got_session.user_id, user);
     assert_non_null(session_peek(fx.s, span_of(a.jti)));
     wallet_sql(sql, sizeof sql, "SELECT count(*) FROM users JOIN user_settings USING (wallet_address) JOIN bot_states b ON"
-                                " b.user_vault_address = wallet_address WHERE wallet_address = '@' AND version = 0", 700);
+                                " b.user_vault_address = wallet_address WHERE wallet_address = '@' AND b.version = 0", 700);
     assert_int_equal(fx_num(&fx, sql), 1);
     assert_int_equal(do_revoke(a.jti), XE_OK);
     assert_int_equal(do_check(a.jti), XE_AUTH);

@@ -19,7 +19,7 @@
 #include "tests/unit/pgfixture.h"
 
 static fx_t fx;
-static const who_t who = {"tester", "wallet", "r", "127.0.0.1"};
+static const who_t who = {.actor = "tester", .role = "wallet", .request_id = "r", .source_ip = "127.0.0.1"};
 
 /* ---- the judge: every try noted before it is sent, every answer after ---- */
 
