@@ -8,6 +8,7 @@
 #include "app/insts.h"
 #include "base/version.h"
 #include "connectors/replay.h"
+#include "handlers/openapi.h"
 #include "storage/migrate.h"
 
 extern char **environ;
@@ -133,6 +134,20 @@ int cmd_replay(int argc, char **argv)
     if (list) return replay_list(argv[optind]);
     if (frames) return replay_frames(protocol, argv[optind], frames);
     return replay_books(protocol, argv[optind], books, seeds, seeds_n);
+}
+
+int cmd_openapi(int argc, char **argv)
+{
+    static cfg_t c;
+    const char *path;
+    buf_t out;
+    int rc = only_config(argc, argv, &path);
+    if (!rc) rc = cmd_config(path, &c);
+    if (rc) return rc;
+    buf_init(&out, 8 << 20);
+    rc = openapi_write(&c, &out) && fwrite(out.p, 1, out.n, stdout) == out.n && putchar('\n') != EOF ? 0 : 1;
+    buf_fini(&out);
+    return rc;
 }
 
 int cmd_version(int argc, char **argv)

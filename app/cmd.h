@@ -11,6 +11,7 @@ int cmd_token(int argc, char **argv);
 int cmd_record(int argc, char **argv);
 int cmd_replay(int argc, char **argv);
 int cmd_audit(int argc, char **argv);
+int cmd_openapi(int argc, char **argv);
 int cmd_version(int argc, char **argv);
 
 /* `-c FILE` (may be absent) and the environment into c; prints what is wrong. 0, or the exit code. */

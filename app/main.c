@@ -19,6 +19,7 @@ static const verb_t verbs[] = {
     {"record", cmd_record, "keep what the configured feeds say in journals: xorj record [-c FILE] [--dir DIR] [--seconds N]"},
     {"replay", cmd_replay, "recorded frames into books: xorj replay [--protocol P] --books OUT.json | --frames OUT.jsonl | --list  FILE.jsonl | JOURNAL"},
     {"audit", cmd_audit, "walk the hash chain of the audit log: xorj audit verify [-c FILE] [--json]"},
+    {"openapi", cmd_openapi, "print the description of the API, as /api/openapi.json serves it: xorj openapi [-c FILE]"},
     {"version", cmd_version, "print version and commit"},
 };
 

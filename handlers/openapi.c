@@ -532,6 +532,7 @@ static void h_openapi(req_t *r)
         return;
     }
     req_add_header(r, "Cache-Control", "no-cache");
+    if (!req_header_count(r, "origin")) req_add_header(r, "Vary", "Origin"); /* it may be kept: also for whom CORS matters */
     if (!h_unchanged(r, a->openapi->etag)) req_reply(r, 200, "application/json", buf_span(&a->openapi->text));
 }
 

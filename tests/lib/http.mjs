@@ -2,6 +2,7 @@
 import http from 'node:http'
 import net from 'node:net'
 import assert from 'node:assert/strict'
+import { described } from './contract.mjs'
 
 const agents = new Map()
 function agentOf(port) {
@@ -9,8 +10,8 @@ function agentOf(port) {
   return agents.get(port)
 }
 
-/** One request. Never throws for a status; a lost connection rejects. */
-export function request(stack, method, path, { token, body, headers = {}, agent, timeout = 10_000, port = stack.port } = {}) {
+/** One request. Never throws for a status; a lost connection rejects, and so does an answer outside its description. */
+export function request(stack, method, path, { token, body, headers = {}, agent, timeout = 10_000, port = stack.port, contract = true } = {}) {
   return new Promise((resolve, reject) => {
     const h = { ...headers }
     if (token) h.Authorization = `Bearer ${token}`
@@ -36,7 +37,10 @@ export function request(stack, method, path, { token, body, headers = {}, agent,
         } catch {
           json = undefined
         }
-        resolve({ status: res.statusCode, headers: res.headers, text, json, ms: performance.now() - t0 })
+        const r = { status: res.statusCode, headers: res.headers, text, json, ms: performance.now() - t0 }
+        const fault = contract ? described(stack, method, path, r) : ''
+        if (fault) reject(new Error(`not as /api/openapi.json says: ${method} ${path}: ${fault}\n${text.slice(0, 500)}`))
+        else resolve(r)
       })
     })
     req.on('timeout', () => req.destroy(new Error(`no answer within ${timeout} ms: ${method} ${path}`)))
