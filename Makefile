@@ -8,6 +8,9 @@ FLAVOUR ?= release
 ifeq ($(FLAVOUR),asan)
 B ?= build/asan
 OPT := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -DXORJ_ASAN=1
+else ifeq ($(FLAVOUR),fuzz)
+B ?= build/fuzz
+OPT := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -DXORJ_ASAN=1
 else
 B ?= build
 OPT ?= -O2 -g
@@ -39,7 +42,7 @@ LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lpthread -lm
 
 WARN := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wpointer-arith \
         -Wwrite-strings -Wformat=2 -Wundef -Wno-unused-parameter -Werror
-CFLAGS_ALL = -std=c11 -D_GNU_SOURCE $(OPT) $(WARN) -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=$(if $(filter asan,$(FLAVOUR)),0,2) \
+CFLAGS_ALL = -std=c11 -D_GNU_SOURCE $(OPT) $(WARN) -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=$(if $(filter asan fuzz,$(FLAVOUR)),0,2) \
              -I. $(PKG_CFLAGS) $(CFLAGS)
 
 LAYERS := base engine reactor storage connectors handlers
@@ -141,6 +144,15 @@ $(B)/tests/wire/%: tests/wire/%.c $(LIBA)
 	$(SAY)link $@
 	$(Q)$(CC) $(CFLAGS_ALL) -MMD -MP -MF $@.d $< -Wl,--start-group $(LIBA) -Wl,--end-group $(LIBS) -o $@
 
+# Fuzzers: only with FLAVOUR=fuzz and clang, as `make fuzz` builds them.
+FUZZ := $(patsubst tests/fuzz/%.c,$(B)/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+$(B)/tests/fuzz/%: tests/fuzz/%.c $(LIBA)
+	@mkdir -p $(@D)
+	$(SAY)link $@
+	$(Q)$(CC) $(CFLAGS_ALL) -fsanitize=fuzzer -MMD -MP -MF $@.d $< -Wl,--start-group $(LIBA) -Wl,--end-group $(LIBS) -o $@
+fuzz_bin: $(FUZZ)
+.PHONY: fuzz_bin
+
 unit: $(UNIT)
 wire_bin: $(WIRE_BIN)
 .PHONY: unit wire_bin
@@ -233,6 +245,8 @@ endif
 ifneq ($(wildcard tests/fuzz/run.mjs),)
 fuzz: ## the fuzzers for SECONDS= each
 	@deploy/deps.sh test lint
+	@echo "building with libFuzzer"
+	$(MAKE_ALL) -s FLAVOUR=fuzz CC=clang B=$(B)/fuzz fuzz_bin
 	@B=$(B) SECONDS='$(or $(SECONDS),60)' $(NODE) tests/fuzz/run.mjs
 .PHONY: fuzz
 endif

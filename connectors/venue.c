@@ -215,7 +215,7 @@ void vp_want_reconnect(vp_t *p, xerr_t why)
 void vp_note(vp_t *p, span_t text)
 {
     size_t n = text.n < sizeof p->note - 1 ? text.n : sizeof p->note - 1;
-    memcpy(p->note, text.p, n);
+    if (n) memcpy(p->note, text.p, n);
     p->note[n] = 0;
 }
 

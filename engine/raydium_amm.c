@@ -39,15 +39,13 @@ static xerr_t exact_in(const ray_amm_t *a, uint64_t in, uint64_t rin, uint64_t r
 {
     u128_t fee = ceil_div((u128_t)in * a->fee_num, a->fee_den);
     uint64_t net = in - (uint64_t)fee;
-    u128_t den = (u128_t)rin + net;
-    if (den == 0) return XE_DEPTH;
-    *q = (ray_amm_quote_t){.in = in, .fee = (uint64_t)fee, .out = (uint64_t)((u128_t)net * rout / den)};
+    *q = (ray_amm_quote_t){.in = in, .fee = (uint64_t)fee, .out = (uint64_t)((u128_t)net * rout / ((u128_t)rin + net))};
     return q->out > 0 ? XE_OK : XE_DEPTH;
 }
 
 static xerr_t exact_out(const ray_amm_t *a, uint64_t want, uint64_t rin, uint64_t rout, ray_amm_quote_t *q)
 {
-    if (want >= rout || rin == 0) return XE_DEPTH;
+    if (want >= rout) return XE_DEPTH;
     u128_t before = ceil_div((u128_t)rin * want, rout - want);
     if (before > UINT64_MAX) return XE_RANGE;
     u128_t in = ceil_div(before * a->fee_den, a->fee_den - a->fee_num);
@@ -62,5 +60,6 @@ xerr_t ray_amm_quote(const ray_amm_t *a, const ray_amm_ask_t *ask, ray_amm_quote
     if (a->owed_coin > ask->vault_coin || a->owed_pc > ask->vault_pc) return XE_DEPTH;
     uint64_t coin = ask->vault_coin - a->owed_coin, pc = ask->vault_pc - a->owed_pc;
     uint64_t rin = ask->coin_to_pc ? coin : pc, rout = ask->coin_to_pc ? pc : coin;
+    if (rin == 0 || rout == 0) return XE_DEPTH;
     return ask->exact_in ? exact_in(a, ask->amount, rin, rout, out) : exact_out(a, ask->amount, rin, rout, out);
 }

@@ -85,7 +85,8 @@ static xerr_t curve_of(const ray_cpmm_t *p, const ray_cpmm_config_t *c, const ra
     if (!rates_fit(c)) return XE_BAD_INPUT;
     *k = (curve_t){.trade = c->trade_rate, .creator = p->creator_fee ? c->creator_rate : 0, .conf = c};
     k->creator_on_input = p->creator_side == RAY_FEE_INPUT || (p->creator_side == RAY_FEE_TOKEN_0) == (in == 0);
-    return reserve(p, ask, in, &k->rin) && reserve(p, ask, 1 - in, &k->rout) ? XE_OK : XE_DEPTH;
+    if (!reserve(p, ask, in, &k->rin) || !reserve(p, ask, 1 - in, &k->rout)) return XE_DEPTH;
+    return k->rin > 0 && k->rout > 0 ? XE_OK : XE_DEPTH;
 }
 
 /* One ceiling over both fees together, then the creator's part of it: two ceilings would be one unit too many. */
@@ -110,10 +111,9 @@ static void charge_input(const curve_t *k, uint64_t total, ray_cpmm_quote_t *q)
 static xerr_t exact_in(const curve_t *k, uint64_t in, ray_cpmm_quote_t *q)
 {
     uint64_t total = (uint64_t)ceil_div((u128_t)in * input_rate(k), RATE_ONE), net = in - total;
-    u128_t den = (u128_t)k->rin + net;
     charge_input(k, total, q);
     q->in = in;
-    q->out = den ? (uint64_t)((u128_t)net * k->rout / den) : 0;
+    q->out = (uint64_t)((u128_t)net * k->rout / ((u128_t)k->rin + net));
     if (!k->creator_on_input) {
         q->creator_fee = (uint64_t)ceil_div((u128_t)q->out * k->creator, RATE_ONE);
         q->out -= q->creator_fee;

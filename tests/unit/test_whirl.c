@@ -505,6 +505,104 @@ static void test_random_bytes_are_survived(void **state)
     }
 }
 
+/* ---- adaptive fee ---- */
+
+static whirl_oracle_t oracle(void)
+{
+    return (whirl_oracle_t){.filter_period = 10, .decay_period = 100, .reduction = 5000, .control = 50000, .volatility_max = 1000000,
+                            .group_size = 8, .major_ticks = 50, .last_reference_at = 1000, .last_major_at = 1000};
+}
+
+static void test_adaptive_needs_a_sane_oracle(void **state)
+{
+    (void)state;
+    world_t w;
+    whirl_quote_t q;
+    world(&w, 0, 1000000000000, 1000, 8);
+    w.pool.fee_tier_index = 1024;
+    whirl_oracle_t o = oracle();
+    whirl_ask_t ask = {.amount = 1000000, .exact_in = true, .a_to_b = true, .now = 1000};
+    assert_int_equal(whirl_quote(&w.pool, w.a, w.n, &ask, &q), XE_UNSUPPORTED);
+    ask.oracle = &o;
+    assert_int_equal(whirl_quote(&w.pool, w.a, w.n, &ask, &q), XE_OK);
+    ask.now = 999;
+    assert_int_equal(whirl_quote(&w.pool, w.a, w.n, &ask, &q), XE_STALE);
+    ask.now = 1000, o.enabled_from = 1001;
+    assert_int_equal(whirl_quote(&w.pool, w.a, w.n, &ask, &q), XE_DENIED);
+    o = oracle(), o.group_size = 0;
+    assert_int_equal(whirl_quote(&w.pool, w.a, w.n, &ask, &q), XE_BAD_INPUT);
+    o = oracle(), o.group_size = 3; /* does not divide the spacing */
+    assert_int_equal(whirl_quote(&w.pool, w.a, w.n, &ask, &q), XE_BAD_INPUT);
+    o = oracle(), o.volatility_max = UINT32_MAX;
+    assert_int_equal(whirl_quote(&w.pool, w.a, w.n, &ask, &q), XE_BAD_INPUT);
+}
+
+/* Ten groups of 8 ticks away: 50000 * (10 * 10000 * 8)^2 / (1e5 * 1e8) = 3200 millionths on top. */
+static void test_adaptive_rate_by_hand(void **state)
+{
+    (void)state;
+    world_t w;
+    whirl_run_t run;
+    world(&w, 4, 1000000000000, 1000, 8);
+    w.pool.fee_tier_index = 1024;
+    whirl_oracle_t o = oracle();
+    whirl_ask_t ask = {.amount = UINT64_MAX / 4, .exact_in = true, .a_to_b = true, .oracle = &o, .now = 1001};
+    assert_int_equal(whirl_sqrt_of_tick(-77, &ask.sqrt_limit), XE_OK); /* group -10 */
+    assert_int_equal(whirl_run(&w.pool, w.a, w.n, &ask, &run), WHIRL_FINE);
+    assert_true(run.fee_rate_low == 1000 && run.fee_rate_high == 4200 && run.oracle.volatility == 100000 && run.steps == 11);
+    assert_true(run.oracle.last_major_at == 1001 && run.oracle.last_reference_at == 1000); /* 81 ticks are a major swap */
+    o = run.oracle;
+    ask.now = 1050; /* decays: half the volatility is the new reference */
+    w.pool.tick = run.q.tick_after, w.pool.sqrt_price = run.q.sqrt_after;
+    assert_int_equal(whirl_sqrt_of_tick(-79, &ask.sqrt_limit), XE_OK);
+    assert_int_equal(whirl_run(&w.pool, w.a, w.n, &ask, &run), WHIRL_FINE);
+    assert_true(run.oracle.volatility_reference == 50000 && run.oracle.group_reference == -10 && run.fee_rate_low == 1000 + 800);
+    ask.now = 1001 + 5000; /* long ago: as if nothing had been */
+    assert_int_equal(whirl_run(&w.pool, w.a, w.n, &ask, &run), WHIRL_FINE);
+    assert_true(run.oracle.volatility_reference == 0 && run.fee_rate_high == 1000);
+}
+
+static void test_adaptive_without_control_is_static(void **state)
+{
+    (void)state;
+    world_t w, s;
+    whirl_quote_t q, r;
+    world(&w, 4, 1000000000000, 1000, 8);
+    s = w;
+    w.pool.fee_tier_index = 1024;
+    whirl_oracle_t o = oracle();
+    o.control = 0;
+    for (int i = 0; i < 200; i++) {
+        whirl_ask_t ask = {.amount = 1 + next() % 3000000000, .exact_in = i & 1, .a_to_b = i & 2, .oracle = &o, .now = 1200};
+        assert_int_equal(whirl_quote(&w.pool, w.a, w.n, &ask, &q), XE_OK);
+        assert_int_equal(whirl_quote(&s.pool, s.a, s.n, &ask, &r), XE_OK);
+        assert_true(q.in == r.in && q.out == r.out && q.sqrt_after == r.sqrt_after);
+    }
+}
+
+static void test_transfer_fees(void **state)
+{
+    (void)state;
+    world_t w;
+    whirl_quote_t q, r;
+    token_fee_t in = {.bps = 100, .max = 5000}, out = {.bps = 50, .max = UINT64_MAX};
+    world(&w, 0, 1000000000000, 3000, 8);
+    whirl_ask_t ask = {.amount = 100000, .exact_in = true, .a_to_b = true, .fee_a = &in, .fee_b = &out};
+    assert_int_equal(whirl_quote(&w.pool, w.a, w.n, &ask, &q), XE_OK);
+    assert_int_equal(quote(&w, 99000, true, true, &r), XE_OK);
+    assert_true(q.in == 100000 && q.out == r.out - token_fee_of(&out, r.out));
+    ask.exact_in = false;
+    assert_int_equal(whirl_quote(&w.pool, w.a, w.n, &ask, &q), XE_OK);
+    uint64_t gross, cost;
+    assert_int_equal(token_gross_of(&out, 100000, &gross), XE_OK);
+    assert_int_equal(quote(&w, gross, false, true, &r), XE_OK);
+    assert_int_equal(token_gross_of(&in, r.in, &cost), XE_OK);
+    assert_true(q.out == 100000 && q.in == cost);
+    out = (token_fee_t){.bps = 10000, .max = UINT64_MAX};
+    assert_int_equal(whirl_quote(&w.pool, w.a, w.n, &ask, &q), XE_RANGE);
+    assert_int_equal(q.program_error, WHIRL_TransferFeeCalculationError);
+}
+
 static void test_quotes_per_second(void **state)
 {
     (void)state;
@@ -536,7 +634,9 @@ int main(void)
         cmocka_unit_test(test_missing_arrays_are_empty_and_absent_ones_are_not_loaded), cmocka_unit_test(test_refused_by_rule),
         cmocka_unit_test(test_price_limit_stops_the_swap), cmocka_unit_test(test_ticks_and_prices_invert),
         cmocka_unit_test(test_pool_bytes), cmocka_unit_test(test_dynamic_array_bytes), cmocka_unit_test(test_fixed_array_bytes),
-        cmocka_unit_test(test_random_bytes_are_survived), cmocka_unit_test(test_quotes_per_second),
+        cmocka_unit_test(test_random_bytes_are_survived), cmocka_unit_test(test_adaptive_needs_a_sane_oracle),
+        cmocka_unit_test(test_adaptive_rate_by_hand), cmocka_unit_test(test_adaptive_without_control_is_static),
+        cmocka_unit_test(test_transfer_fees), cmocka_unit_test(test_quotes_per_second),
     };
     return cmocka_run_group_tests_name("whirl", tests, NULL, NULL);
 }

@@ -1,0 +1,85 @@
+// Where each fuzzer starts: a few inputs of our own, files of tests/fuzz/corpus/<entry>, and what ../shared holds.
+import { existsSync, readFileSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+
+const bytes = (...parts) => Buffer.concat(parts.map((p) => (typeof p === 'string' ? Buffer.from(p) : Buffer.from(p))))
+const filled = (n, tag, at = {}) => {
+  const b = Buffer.alloc(n)
+  Buffer.from(tag, 'hex').copy(b)
+  for (const [k, v] of Object.entries(at)) b[Number(k)] = v
+  return b
+}
+
+const OWN = {
+  fuzz_accounts: () => [
+    [0, filled(82, '', { 45: 1 })], [0, filled(165, '', { 108: 1 })], [0, filled(170, '', { 108: 1, 165: 2, 166: 7 })],
+    [0, filled(278, '', { 45: 1, 165: 1, 166: 1, 168: 108 })], [0, filled(56 + 64, '01', { 20: 1 })], [0, filled(80, '0000000001')],
+    [1, filled(653, '3f95d10ce1806309', { 41: 1, 73: 1 })], [1, filled(148, '11d8f68ee1c7da38')], [1, filled(9988, '4561bdbe6e0742bb')],
+    [1, filled(254, '8bc283b38cb3e5f4', { 62: 1 })], [2, filled(1544, 'f7ede3f5d7c3de46', { 235: 1, 261: 1, 904: 7 })],
+    [2, filled(10240, 'c09b55cd31f9812a')], [2, filled(117, 'daf42168cbcb2b6f', { 51: 1 })], [2, filled(1832, '3c9624db61808b99')],
+    [3, filled(752, '06', { 176: 25, 185: 39, 184: 16 })], [3, filled(637, 'f7ede3f5d7c3de46')], [3, filled(236, 'daf42168cbcb2b6f')],
+    [3, filled(49, '17b7f83760d8ac60')], [3, filled(151, '17b7f83760d8ac60')],
+  ].map(([kind, b]) => bytes([kind, 1], b)),
+  fuzz_codec: () => ['11111111111111111111111111111111', 'So11111111111111111111111111111111111111112', 'aGVsbG8=', 'aGVsbG8', '%41%20', '0OIl'].map((s) => bytes(s)),
+  fuzz_dec: () => ['0', '0.000', '83399.5', '9000000000000', '0.000000000001', '1e9', '-1', '.5'].map((s) => bytes(s)),
+  fuzz_siws: () => {
+    const head = 'xorj.example wants you to sign in with your Solana account:\nSo11111111111111111111111111111111111111112'
+    return [head, `${head}\n\nHello`, `${head}\n\nHello\n\nURI: https://x.example\nVersion: 1\nChain ID: solana:mainnet\nNonce: abcdefgh12\nIssued At: 2026-11-20T13:00:00.000Z\nResources:\n- https://x.example/a`].map((s) => bytes(s))
+  },
+  fuzz_jwt: () => [bytes('eyJhbGciOiJub25lIn0.e30.'), bytes([255], 'AAAA'), bytes([128], '.e30.')],
+  fuzz_tx: () => {
+    const key = (n) => Buffer.alloc(32, n)
+    const legacy = bytes([1, 0, 1, 2], key(1), key(2), key(9), [1, 1, 1, 0, 2, 7, 7])
+    const v0 = bytes([0x80, 1, 0, 1, 2], key(1), key(2), key(9), [1, 1, 2, 0, 2, 0], [1], key(5), [1, 3, 0])
+    return [legacy, v0].flatMap((m) => [m, bytes([1], Buffer.alloc(64), m)])
+  },
+  fuzz_quotes: () => [0, 1, 2].map((k) => bytes([k], Buffer.from(Array.from({ length: 400 }, (_, i) => (i * 37 + k * 11) & 255)))),
+  fuzz_http_head: () => [bytes('GET /health HTTP/1.1\r\nHost: x\r\n\r\n'), bytes('POST /a?b=c HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}')],
+  fuzz_answer: () => [bytes('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}'), bytes('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n')],
+  fuzz_json: () => [bytes('{"a":[1,2.5,-3e4,true,null,"x\\u00e9"]}'), bytes('[]'), bytes('"\\ud83d\\ude80"')],
+  fuzz_config: () => [bytes('[server]\nport = 8080\n'), bytes('postgres://u:p@localhost:5432/db?sslmode=require')],
+  fuzz_ws_frame: () => [bytes([0x81, 0x82, 1, 2, 3, 4, 0x69, 0x6b]), bytes([0x88, 0x82, 0, 0, 0, 0, 3, 0xe8])],
+  fuzz_venue: () => [0, 1, 2].map((k) => bytes([k], '{"channel":"l2_data","sequence_num":0,"events":[]}\n{"type":"heartbeat"}\n')),
+}
+
+const read = (path) => JSON.parse(readFileSync(path, 'utf8'))
+const vectors = (dir, set) => {
+  const path = join(dir, 'vectors', 'solana', `${set}.json`)
+  return existsSync(path) ? read(path).vectors : []
+}
+const accounts = (dir, set, kind) => vectors(dir, set).filter((v) => v.data_b64).map((v) => bytes([kind, 1], Buffer.from(v.data_b64, 'base64')))
+
+/** First lines of each recorded stream: enough for a subscription and some updates. */
+function streams(dir) {
+  const root = join(dir, 'venues', 'recordings')
+  const out = []
+  const protocols = [['coinbase', 0], ['gemini', 1], ['gemini', 2]]
+  for (const [folder, kind] of protocols) {
+    const at = join(root, folder)
+    if (!existsSync(at)) continue
+    for (const f of readdirSync(at, { recursive: true }).filter((x) => String(x).endsWith('.jsonl')).slice(0, 6)) {
+      const lines = readFileSync(join(at, String(f)), 'utf8').split('\n').slice(0, 12)
+      const raw = lines.map((l) => { try { const o = JSON.parse(l); return typeof o.raw === 'string' ? o.raw : typeof o.frame === 'string' ? o.frame : l } catch { return l } })
+      out.push(bytes([kind | 64], raw.join('\n').slice(0, 6000)))
+    }
+  }
+  return out
+}
+
+const SHARED = {
+  fuzz_accounts: (d) => [...accounts(d, 'token_accounts', 0), ...accounts(d, 'whirlpool_accounts', 1), ...accounts(d, 'raydium_accounts', 2),
+    ...accounts(d, 'raydium_accounts', 3), ...accounts(d, 'pump_bonding_curve_accounts', 3)],
+  fuzz_codec: (d) => vectors(d, 'base58').map((v) => bytes(v.base58 ?? '')),
+  fuzz_tx: (d) => [...['tx_legacy', 'tx_v0'].flatMap((s) => vectors(d, s).map((v) => Buffer.from(v.expect.tx_b64, 'base64'))),
+    ...vectors(d, 'tx_malformed').map((v) => Buffer.from(v.tx_b64, 'base64'))],
+  fuzz_siws: (d) => vectors(d, 'siws').map((v) => Buffer.from(v.message_b64 ?? v.text_b64, 'base64')),
+  fuzz_venue: streams,
+}
+
+/** @returns {Buffer[]} */
+export function seedsOf(entry, corpus, shared) {
+  const own = OWN[entry]?.() ?? []
+  const dir = join(corpus, entry)
+  const kept = existsSync(dir) ? readdirSync(dir).map((f) => readFileSync(join(dir, f))) : []
+  return [...own, ...kept, ...(existsSync(shared) ? (SHARED[entry]?.(shared) ?? []) : [])]
+}
