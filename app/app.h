@@ -6,6 +6,7 @@
 #include "app/door.h"
 #include "connectors/feeds.h"
 #include "connectors/rpc.h"
+#include "connectors/wallet.h"
 #include "engine/engine.h"
 #include "handlers/api.h"
 #include "reactor/config.h"
@@ -30,6 +31,8 @@ typedef struct {
     journal_t *journal; /* NULL: nothing is recorded */
     httpc_t *httpc;
     rpc_t *rpc;
+    prices_t *prices;
+    wallets_t *wallets;
     feeds_t *feeds;
     api_t *api;
     http_t *http;

@@ -214,7 +214,8 @@ static hub_conf_t hub_conf(const cfg_t *c)
 
 static bool boot_api(app_t *a)
 {
-    api_views_t views = {views_connectors, views_connector, is_draining, a};
+    api_views_t views = {views_connectors, views_connector, is_draining, a, {0}};
+    if (a->cfg.wallet_enabled) views.wallet = (wallet_port_t){views_wallet_peek, views_wallet_get, a};
     a->store = store_open(a->loop, a->metrics, &a->cfg);
     if (!a->store) return fail("storage", "out of memory");
     a->api = api_new(a->loop, a->metrics, &a->cfg, a->store, a->engine, door_of(a->door), views);
@@ -226,6 +227,21 @@ static bool boot_api(app_t *a)
     return true;
 }
 
+static bool boot_market(app_t *a)
+{
+    market_io_t io;
+    const char *why = "";
+    if (!a->cfg.feeds_enabled && !a->cfg.wallet_enabled) return true;
+    if (!market_open(a->loop, a->metrics, &a->cfg, a->cfg.record_enabled ? a->cfg.record_dir : NULL, &io, &why)) return fail("journal", why);
+    a->journal = io.journal;
+    a->httpc = io.httpc;
+    a->rpc = io.rpc;
+    if (!a->cfg.wallet_enabled) return true;
+    a->prices = prices_open(a->loop, a->metrics, a->httpc, &a->cfg, a->journal);
+    a->wallets = wallets_open(a->loop, a->metrics, a->rpc, a->prices, &a->cfg);
+    return true;
+}
+
 static bool boot_feeds(app_t *a)
 {
     ev_t boot = {.kind = EV_BOOT, .inst = -1, .recv_ns = mono_ns(), .recv_wall_us = wall_us()};
@@ -233,12 +249,6 @@ static bool boot_feeds(app_t *a)
     random_bytes(&boot.u.seed, sizeof boot.u.seed);
     door_post(&door, &boot);
     if (!a->cfg.feeds_enabled) return true;
-    market_io_t io;
-    const char *why = "";
-    if (!market_open(a->loop, a->metrics, &a->cfg, a->cfg.record_enabled ? a->cfg.record_dir : NULL, &io, &why)) return fail("journal", why);
-    a->journal = io.journal;
-    a->httpc = io.httpc;
-    a->rpc = io.rpc;
     feeds_conf_t fc = {.loop = a->loop, .metrics = a->metrics, .cfg = &a->cfg, .insts = &a->eng_conf, .rpc = a->rpc, .journal = a->journal, .door = door};
     a->feeds = feeds_open(&fc);
     return a->feeds ? true : fail("feeds", "a venue's address is not valid or memory is out");
@@ -267,7 +277,7 @@ static void raise_fd_limit(void)
 static bool boot(app_t *a)
 {
     raise_fd_limit();
-    if (!boot_core(a) || !boot_api(a) || !boot_feeds(a) || !boot_http(a)) return false;
+    if (!boot_core(a) || !boot_api(a) || !boot_market(a) || !boot_feeds(a) || !boot_http(a)) return false;
     a->tick = ltimer_new(a->loop, on_tick, a);
     a->grace = ltimer_new(a->loop, on_grace, a);
     a->probe = ltimer_new(a->loop, on_probe, a);
@@ -285,6 +295,8 @@ static void down(app_t *a)
     ltimer_free(a->grace);
     ltimer_free(a->probe);
     if (a->feeds) feeds_close(a->feeds);
+    wallets_free(a->wallets);
+    prices_free(a->prices);
     market_close(&(market_io_t){a->journal, a->httpc, a->rpc});
     if (a->store) store_close(a->store);
     if (a->http) http_close(a->http);

@@ -95,3 +95,15 @@ bool views_connector(void *app, span_t venue, buf_t *json_object)
     }
     return false;
 }
+
+bool views_wallet_peek(void *app, const uint8_t key[32], wallet_view_t *out)
+{
+    wallet_port_t port = wallets_port(((app_t *)app)->wallets);
+    return port.peek(port.ctx, key, out);
+}
+
+void views_wallet_get(void *app, const uint8_t key[32], wallet_cb cb, void *cb_ctx)
+{
+    wallet_port_t port = wallets_port(((app_t *)app)->wallets);
+    port.get(port.ctx, key, cb, cb_ctx);
+}

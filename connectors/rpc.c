@@ -52,6 +52,8 @@ typedef struct {
     uint64_t id;
     int64_t until_ns, sent_ns;
     size_t body_max;
+    bool spare;
+    xerr_t (*check)(void *ctx, span_t result);
     buf_t body;
     xerr_t err;        /* how the last try ended */
     rpc_cb cb;
@@ -126,11 +128,14 @@ void rpc_free(rpc_t *r)
 unsigned rpc_endpoints(const rpc_t *r) { return r->n; }
 
 /* When the budget has room for a call: it may run ahead of the rate by two seconds' worth. */
-static int64_t budget_at(const rpc_t *r, const endpoint_t *e) { return r->per_s ? e->budget_ns - 2000 * MS + 1000 * MS / r->per_s : 0; }
-
-static int64_t ready_at(const rpc_t *r, const endpoint_t *e)
+static int64_t budget_at(const rpc_t *r, const endpoint_t *e, bool spare)
 {
-    int64_t b = budget_at(r, e);
+    return r->per_s ? e->budget_ns - (spare ? 1000 : 2000) * MS + 1000 * MS / r->per_s : 0;
+}
+
+static int64_t ready_at(const rpc_t *r, const endpoint_t *e, bool spare)
+{
+    int64_t b = budget_at(r, e, spare);
     return b > e->until_ns ? b : e->until_ns;
 }
 
@@ -138,7 +143,7 @@ int64_t rpc_rest_ms(const rpc_t *r)
 {
     int64_t best = INT64_MAX, now = mono_ns();
     for (unsigned i = 0; i < r->n; i++)
-        if (ready_at(r, &r->e[i]) < best) best = ready_at(r, &r->e[i]);
+        if (ready_at(r, &r->e[i], false) < best) best = ready_at(r, &r->e[i], false);
     return best <= now ? 0 : (best - now) / MS + 1;
 }
 
@@ -158,13 +163,13 @@ static void judge(endpoint_t *e, double outcome)
 }
 
 /* The first one in good health, else the one in the best. */
-static endpoint_t *choose(rpc_t *r, unsigned tried)
+static endpoint_t *choose(rpc_t *r, unsigned tried, bool spare)
 {
     int64_t now = mono_ns();
     endpoint_t *best = NULL;
     for (unsigned i = 0; i < r->n; i++) {
         endpoint_t *e = &r->e[i];
-        if (tried & 1u << i || ready_at(r, e) > now) continue;
+        if (tried & 1u << i || ready_at(r, e, spare) > now) continue;
         if (score_now(e, now) >= GOOD_SCORE) return e;
         if (!best || score_now(e, now) > score_now(best, now)) best = e;
     }
@@ -276,6 +281,7 @@ static void on_answer(void *ctx, xerr_t err, int status, span_t body, int retry_
     if (!err && status != 200) err = status == 429 || status == 403 || status == 401 ? XE_DENIED : XE_DOWN;
     else if (!err) {
         err = result_of(body, c->id, &result, &final);
+        if (!err && c->check) err = c->check(c->ctx, result);
         if (err) ctr_inc(err == XE_DENIED ? c->r->rpc_errors : c->r->nonsense);
     }
     if (!err) answered(c->r, c->e, c->sent_ns, result);
@@ -296,7 +302,7 @@ static bool try_next(call_t *c)
 {
     rpc_t *r = c->r;
     int64_t now = mono_ns(), left = (c->until_ns - now) / MS;
-    endpoint_t *e = left >= TRY_MIN_MS || !c->tried ? choose(r, c->tried) : NULL;
+    endpoint_t *e = left >= TRY_MIN_MS || !c->tried ? choose(r, c->tried, c->spare) : NULL;
     if (!e) return false;
     if (c->tried) ctr_inc(r->failovers);
     c->tried |= 1u << (e - r->e);
@@ -304,7 +310,7 @@ static bool try_next(call_t *c)
     c->sent_ns = now;
     if (r->per_s) e->budget_ns = (e->budget_ns > now ? e->budget_ns : now) + 1000 * MS / r->per_s;
     /* Another one in reserve gets its share of the time. */
-    if (choose(r, c->tried)) left = left * 6 / 10;
+    if (choose(r, c->tried, c->spare)) left = left * 6 / 10;
     jchan_sent(e->rec, buf_span(&c->body));
     httpc_req_t q = {.method = "POST", .url = e->url, .content_type = "application/json", .body = buf_span(&c->body),
                      .timeout_ms = (unsigned)(left > 1 ? left : 1), .body_max = c->body_max};
@@ -334,7 +340,8 @@ void rpc_call(rpc_t *r, const rpc_req_t *q, rpc_cb cb, void *ctx)
 {
     call_t *c = malloc(sizeof *c);
     XASSERT(c != NULL);
-    *c = (call_t){.r = r, .id = ++r->id, .until_ns = mono_ns() + q->timeout_ms * MS, .body_max = q->body_max, .cb = cb, .ctx = ctx};
+    *c = (call_t){.r = r, .id = ++r->id, .until_ns = mono_ns() + q->timeout_ms * MS, .body_max = q->body_max, .spare = q->spare,
+                   .check = q->check, .cb = cb, .ctx = ctx};
     put_body(c, q);
     if (try_next(c)) return;
     int64_t now = mono_ns();

@@ -32,6 +32,9 @@ typedef struct {
     span_t params;       /* JSON; copied */
     unsigned timeout_ms; /* of the whole call, all endpoints together */
     size_t body_max;     /* ceiling of the answer; 0: the HTTP client's */
+    bool spare;          /* may use half of a budget only, so that the desk's own reads find room */
+    xerr_t (*check)(void *ctx, span_t result); /* with rpc_cb's ctx: an endpoint whose result is refused here has answered
+                                                  nonsense, and the next one is asked; NULL: no such judgement */
 } rpc_req_t;
 
 /* Exactly once, from the loop. result: JSON text of the member "result", checked, borrowed. XE_DOWN: every endpoint

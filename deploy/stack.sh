@@ -453,6 +453,7 @@ feeds_env() {
     case $FEEDS in
     none)
         default_env XORJ_FEEDS_ENABLED false
+        default_env XORJ_WALLET_ENABLED false
         return
         ;;
     live) return ;;
@@ -476,6 +477,9 @@ feeds_env() {
         default_env XORJ_FEEDS_GEMINI_MARKETS "${MARKETS:-solusd}"
         ;;
     esac
+    default_env XORJ_PRICES_COINGECKO_URL "https://$at/api/v3"
+    default_env XORJ_PRICES_JUPITER_URL "https://$at"
+    default_env XORJ_PRICES_PYTH_URL "https://$at"
     export XORJ_FEEDS_COINBASE_URL=$coinbase XORJ_FEEDS_GEMINI_URL=$gemini XORJ_FEEDS_SOLANA_RPC_URL=$rpc XORJ_FEEDS_SOLANA_WS_URL=$ws
 }
 

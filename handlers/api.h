@@ -3,6 +3,7 @@
 #define XORJ_HANDLERS_API_H
 
 #include "engine/engine.h"
+#include "engine/wallet.h"
 #include "reactor/config.h"
 #include "reactor/http.h"
 #include "reactor/hub.h"
@@ -18,6 +19,7 @@ typedef struct {
     bool (*connector)(void *ctx, span_t venue, buf_t *json_object); /* false: no such venue */
     bool (*draining)(void *ctx);
     void *ctx;
+    wallet_port_t wallet; /* get NULL: no balances in this process */
 } api_views_t;
 
 api_t *api_new(loop_t *l, metrics_t *m, const cfg_t *cfg, store_t *store, const engine_t *eng, door_t door, api_views_t v);

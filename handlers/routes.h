@@ -15,6 +15,7 @@
     X(settings)        \
     X(trades)          \
     X(account)         \
+    X(wallet)          \
     X(opps)            \
     X(market)          \
     X(audit)           \

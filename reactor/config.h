@@ -128,6 +128,21 @@
     X(arb, coinbase_taker_bps_x100, INT, "9000", 0, 1000000, F, "Coinbase Advanced first tier, 2026-09-16: 0.90 %")        \
     X(arb, gemini_taker_bps_x100, INT, "12000", 0, 1000000, F, "Gemini first tier, 2026-09-01: 1.20 %")                    \
     X(arb, network_fee_e6, INT, "2000", 0, 100000000, F, "dollars 1e-6 per DEX leg: base and priority fee")                \
+    X(wallet, enabled, BOOL, "true", 0, 0, F, "wallet balances from the chain, through the RPC endpoints of [feeds]")      \
+    X(wallet, cache_ms, INT, "30000", 0, 3600000, F, "how long a balance is good")                                         \
+    X(wallet, cache_max, INT, "2048", 16, 1048576, F, "wallets kept in memory; the least recently used goes first")        \
+    X(wallet, deadline_ms, INT, "4000", 100, 30000, F, "one read of the chain; beyond: last known values, or 503")         \
+    X(wallet, tokens_max, INT, "100", 3, 512, F, "tokens listed; beyond: truncated")                                       \
+    X(prices, coingecko_url, STR, "https://api.coingecko.com/api/v3", 0, 200, F, "CoinGecko; empty: off")                  \
+    X(prices, coingecko_key, STR, "", 0, 200, S, "its API key (demo, or pro with the pro host)")                           \
+    X(prices, jupiter_url, STR, "https://api.jup.ag", 0, 200, F, "Jupiter price v3; empty: off")                           \
+    X(prices, jupiter_key, STR, "", 0, 200, S, "its API key")                                                              \
+    X(prices, pyth_url, STR, "", 0, 200, F, "Pyth Hermes, https://hermes.pyth.network; wants a key; empty: off")           \
+    X(prices, pyth_key, STR, "", 0, 200, S, "its API key")                                                                 \
+    X(prices, poll_ms, INT, "30000", 1000, 3600000, F, "least time between two questions to one source; nothing is asked while nobody wants prices")\
+    X(prices, stale_ms, INT, "120000", 1000, 3600000, F, "older quotes are not used for a fresh price")                    \
+    X(prices, keep_ms, INT, "900000", 0, 86400000, F, "how long the last agreed price is shown as stale; then there is none")\
+    X(prices, max_dev_bps, INT, "100", 1, 5000, F, "sources further apart than this contradict each other: no price")      \
     X(record, enabled, BOOL, "false", 0, 0, F, "keep every inbound frame of venues and RPC in journals")                   \
     X(record, dir, STR, "journal", 1, 300, F, "directory of the journals; one process writes there")                       \
     X(record, max_mb, INT, "4096", 16, 16777216, F, "journals on disk; beyond: the oldest files go")                       \

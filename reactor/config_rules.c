@@ -114,22 +114,33 @@ static bool is_loopback_http(span_t url)
            has_prefix(url, "http://localhost");
 }
 
+/* One address, or several with commas. */
+static bool urls_ok(span_t list, const char *scheme)
+{
+    while (list.n) {
+        const char *comma = memchr(list.p, ',', list.n);
+        span_t one = span_make(list.p, comma ? (size_t)(comma - list.p) : list.n);
+        list = comma ? span_make(comma + 1, list.n - one.n - 1) : span_make(list.p, 0);
+        while (one.n && one.p[0] == ' ') one = span_make(one.p + 1, one.n - 1);
+        bool plain_ok = scheme[0] == 'h' && is_loopback_http(one);
+        if (one.n && !has_prefix(one, scheme) && !plain_ok) return false;
+    }
+    return true;
+}
+
 /* Venues are reached over TLS only; a node on this machine may speak plainly. Values may carry keys: never shown. */
 static void check_urls(cfg_in_t *in)
 {
     static const struct {
-        const char *key, *scheme;
+        const char *section, *key, *scheme;
     } rows[] = {
-        {"coinbase_url", "wss://"},          {"gemini_url", "wss://"},
-        {"solana_ws_url", "wss://"},         {"solana_rpc_url", "https://"},
-        {"solana_rpc_fallback", "https://"},
+        {"feeds", "coinbase_url", "wss://"},    {"feeds", "gemini_url", "wss://"},           {"feeds", "solana_ws_url", "wss://"},
+        {"feeds", "solana_rpc_url", "https://"}, {"feeds", "solana_rpc_fallback", "https://"}, {"prices", "coingecko_url", "https://"},
+        {"prices", "jupiter_url", "https://"},  {"prices", "pyth_url", "https://"},
     };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        span_t v = span_of(str_of(in, "feeds", rows[i].key));
-        bool plain_ok = rows[i].scheme[0] == 'h' && is_loopback_http(v);
-        if (v.n && !has_prefix(v, rows[i].scheme) && !plain_ok)
-            cfg_fault(in, "%s in [feeds] must begin with %s", rows[i].key, rows[i].scheme);
-    }
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (!urls_ok(span_of(str_of(in, rows[i].section, rows[i].key)), rows[i].scheme))
+            cfg_fault(in, "%s in [%s] must begin with %s", rows[i].key, rows[i].section, rows[i].scheme);
     span_t redis = span_of(str_of(in, "redis", "url"));
     if (!has_prefix(redis, "redis://") && !has_prefix(redis, "unix:///"))
         cfg_fault(in, "url in [redis] must begin with redis:// or unix:///");

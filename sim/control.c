@@ -1,5 +1,6 @@
-/* The control port: GET /status, GET /books/VENUE/MARKET, POST /fault, POST /market. Plain HTTP on loopback, JSON both
+/* The control port: GET /status, GET /books/VENUE/MARKET, POST /fault, POST /market, POST /wallet. Plain HTTP on loopback, JSON both
  * ways. */
+#include "base/codec.h"
 #include "sim/sim.h"
 
 #define MS_DEFAULT 5000
@@ -207,11 +208,11 @@ static void fault_post(void *ctx, const json_t *v)
     int venue = venue_of(json_str(json_get(v, "venue")));
     span_t kind = json_str(json_get(v, "kind"));
     if (venue < 0) {
-        complain(k->s, k->c, 400, "venue must be coinbase, gemini or solana");
+        complain(k->s, k->c, 400, "venue must be coinbase, gemini, solana, coingecko, jupiter or pyth");
         return;
     }
     if (!span_is(kind, "clear") && !fault_parse(kind, &f)) {
-        complain(k->s, k->c, 400, "kind must be disconnect, silence, gap, garbage, slow or clear");
+        complain(k->s, k->c, 400, "kind must be disconnect, silence, gap, garbage, slow, limit, lie or clear");
         return;
     }
     if (json_get(v, "ms") && (json_i64(json_get(v, "ms"), &ms) || ms < 0 || ms > MS_MAX)) {
@@ -248,6 +249,39 @@ static void market_post(void *ctx, const json_t *v)
     done(k->s, k->c, &w, 200);
 }
 
+static bool u63(const json_t *v, const char *name, uint64_t *out)
+{
+    int64_t n = 0;
+    const json_t *m = json_get(v, name);
+    if (m && (json_i64(m, &n) || n < 0)) return false;
+    *out = (uint64_t)n;
+    return true;
+}
+
+static void wallet_post(void *ctx, const json_t *v)
+{
+    static const char *const names[] = {"address", "lamports", "usdc", "usdt", "tokens"};
+    call_t *k = ctx;
+    holding_t h = {.tokens = 0};
+    uint64_t tokens;
+    const json_t *address = json_get(v, "address");
+    if (!only_known(v, names, 5) || !address || b58_key(json_str(address), h.key) || !u63(v, "lamports", &h.lamports) || !u63(v, "usdc", &h.usdc) ||
+        !u63(v, "usdt", &h.usdt) || !u63(v, "tokens", &tokens) || tokens > SIM_MINTS) {
+        complain(k->s, k->c, 400, "expected an object with address and perhaps lamports, usdc, usdt (base units) and tokens");
+        return;
+    }
+    h.tokens = (unsigned)tokens;
+    if (sim_wallet_say(&k->s->wallets, &h)) {
+        complain(k->s, k->c, 400, "too many wallets");
+        return;
+    }
+    jw_t w;
+    start(k->s, &w);
+    jw_key(&w, "address");
+    jw_str(&w, json_str(address));
+    done(k->s, k->c, &w, 200);
+}
+
 static void post(sim_t *s, conn_t *c, span_t body, void (*fn)(void *ctx, const json_t *v))
 {
     call_t k = {s, c};
@@ -266,8 +300,10 @@ void control_request(sim_t *s, conn_t *c, const sreq_t *r)
         is_post ? post(s, c, r->body, fault_post) : complain(s, c, 405, "use POST");
     else if (span_is(r->path, "/market"))
         is_post ? post(s, c, r->body, market_post) : complain(s, c, 405, "use POST");
+    else if (span_is(r->path, "/wallet"))
+        is_post ? post(s, c, r->body, wallet_post) : complain(s, c, 405, "use POST");
     else if (r->path.n > books.n && memcmp(r->path.p, books.p, books.n) == 0)
         get ? book(s, c, span_make(r->path.p + books.n, r->path.n - books.n)) : complain(s, c, 405, "use GET");
     else
-        complain(s, c, 404, "try GET /status, GET /books/VENUE/MARKET, POST /fault or POST /market");
+        complain(s, c, 404, "try GET /status, GET /books/VENUE/MARKET, POST /fault, POST /market or POST /wallet");
 }

@@ -1,6 +1,6 @@
 #include "sim/sim.h"
 
-static const char *const names[FAULT_N] = {"disconnect", "silence", "gap", "garbage", "slow"};
+static const char *const names[FAULT_N] = {"disconnect", "silence", "gap", "garbage", "slow", "limit", "lie"};
 
 const char *fault_name(fault_t f)
 {

@@ -111,15 +111,15 @@ void out_text(sim_t *s, conn_t *c, span_t text, out_kind_t kind)
     buf_fini(&bad);
 }
 
-void out_rpc(sim_t *s, conn_t *c, span_t body)
+void out_http(sim_t *s, conn_t *c, sv_t v, span_t body)
 {
     buf_t bad;
     buf_init(&bad, SIM_SCRATCH);
-    if (s->faults.rpc_garbage_seen != s->faults.garbage[SV_SOLANA]) {
-        s->faults.rpc_garbage_seen = s->faults.garbage[SV_SOLANA];
-        body = damage(s, body, s->faults.rpc_garbage_seen, &bad);
+    if (s->faults.http_garbage_seen[v] != s->faults.garbage[v]) {
+        s->faults.http_garbage_seen[v] = s->faults.garbage[v];
+        body = damage(s, body, s->faults.http_garbage_seen[v], &bad);
     }
     conn_reply(c, 200, "application/json", body);
-    count(s, SV_SOLANA, body.n);
+    count(s, v, body.n);
     buf_fini(&bad);
 }

@@ -17,8 +17,9 @@
 #define SLOT_EPOCH_MS 1780000000000LL
 
 static const endpoint_t *const endpoints[EP_N] = {&endpoint_coinbase, &endpoint_gemini, &endpoint_gemini_v2,
-                                                  &endpoint_solana};
-static const char *const venues[SV_N] = {"coinbase", "gemini", "solana"};
+                                                  &endpoint_solana,   &endpoint_coingecko, &endpoint_jupiter,
+                                                  &endpoint_pyth};
+static const char *const venues[SV_N] = {"coinbase", "gemini", "solana", "coingecko", "jupiter", "pyth"};
 
 const endpoint_t *endpoint_of(ep_t ep)
 {
@@ -91,7 +92,9 @@ static void venue_request(sim_t *s, conn_t *c, const sreq_t *r)
         conn_reset(c);
     else if (fault_on(s, v, FAULT_SILENCE))
         return; /* owed for ever; the end of the silence resets it */
-    else if (r->upgrade)
+    else if (fault_on(s, v, FAULT_LIMIT))
+        conn_reply(c, 429, "text/plain", SPAN_LIT("Too Many Requests\n"));
+    else if (r->upgrade && !endpoints[ep]->http_only)
         welcome(s, c, (ep_t)ep, r->query);
     else if (endpoints[ep]->post)
         endpoints[ep]->post(s, c, r);
@@ -289,6 +292,7 @@ static int prepare(sim_t *s, const run_conf_t *conf)
     buf_init(&s->body, SIM_SCRATCH);
     buf_init(&s->msg, SIM_SCRATCH);
     s->arenas = arena_pool_new(65536, 4);
+    sim_wallets_init(&s->wallets);
     market_init(&s->market, conf->seed, conf->rate);
     if (pool_init(&s->pool, conf->seed, market_pool_target(&s->market))) return fail("cannot set up the pool", NULL);
     s->srv = srv_new(hooks);

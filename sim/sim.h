@@ -11,10 +11,11 @@
 #include "sim/play.h"
 #include "sim/pool.h"
 #include "sim/server.h"
+#include "sim/wallet.h"
 
-typedef enum { SV_COINBASE, SV_GEMINI, SV_SOLANA, SV_N } sv_t;
-typedef enum { EP_COINBASE, EP_GEMINI, EP_GEMINI_V2, EP_SOLANA, EP_N } ep_t;
-typedef enum { FAULT_DISCONNECT, FAULT_SILENCE, FAULT_GAP, FAULT_GARBAGE, FAULT_SLOW, FAULT_N } fault_t;
+typedef enum { SV_COINBASE, SV_GEMINI, SV_SOLANA, SV_COINGECKO, SV_JUPITER, SV_PYTH, SV_N } sv_t;
+typedef enum { EP_COINBASE, EP_GEMINI, EP_GEMINI_V2, EP_SOLANA, EP_COINGECKO, EP_JUPITER, EP_PYTH, EP_N } ep_t;
+typedef enum { FAULT_DISCONNECT, FAULT_SILENCE, FAULT_GAP, FAULT_GARBAGE, FAULT_SLOW, FAULT_LIMIT, FAULT_LIE, FAULT_N } fault_t;
 
 #define SIM_CLIENTS_MAX 64 /* websockets of one venue */
 #define SIM_SCRATCH (8u << 20)
@@ -35,7 +36,8 @@ typedef struct {
     size_t client_size;
     void (*open)(sim_t *s, conn_t *c, span_t query);
     void (*text)(sim_t *s, conn_t *c, span_t text);
-    void (*post)(sim_t *s, conn_t *c, const sreq_t *r); /* NULL: websocket only */
+    void (*post)(sim_t *s, conn_t *c, const sreq_t *r); /* a plain request; NULL: websocket only */
+    bool http_only;                                     /* no websocket here */
     void (*turn)(sim_t *s, conn_t *c);                  /* NULL: nothing by the clock */
     void (*book)(sim_t *s, conn_t *c, mbook_id_t id);   /* a book changed */
     void (*second)(sim_t *s, conn_t *c, mbook_id_t id); /* the book's changes of the last second stand in its chain */
@@ -43,7 +45,8 @@ typedef struct {
     void (*idle)(sim_t *s, conn_t *c);                  /* instead of turn once a played file has ended; may be NULL */
 } endpoint_t;
 
-extern const endpoint_t endpoint_coinbase, endpoint_gemini, endpoint_gemini_v2, endpoint_solana;
+extern const endpoint_t endpoint_coinbase, endpoint_gemini, endpoint_gemini_v2, endpoint_solana, endpoint_coingecko,
+    endpoint_jupiter, endpoint_pyth;
 const endpoint_t *endpoint_of(ep_t ep);
 const char *sv_name(sv_t v);
 
@@ -55,7 +58,7 @@ typedef struct {
 typedef struct {
     int64_t until_ms[SV_N][FAULT_N];
     uint64_t gap[SV_N], garbage[SV_N]; /* how many were asked for */
-    uint64_t rpc_garbage_seen;
+    uint64_t http_garbage_seen[SV_N];
     uint64_t count[SV_N][FAULT_N];
 } faults_t;
 
@@ -70,6 +73,7 @@ struct sim {
     srv_t *srv;
     market_t market;
     pool_t pool;
+    sim_wallets_t wallets;
     faults_t faults;
     arena_pool_t *arenas;
     buf_t body, msg;    /* scratch of one message */
@@ -90,7 +94,7 @@ struct sim {
 typedef enum { OUT_REPLY, OUT_SNAPSHOT, OUT_UPDATE } out_kind_t;
 void out_text(sim_t *s, conn_t *c, span_t text,
               out_kind_t kind); /* gap acts on updates, garbage on updates and snapshots */
-void out_rpc(sim_t *s, conn_t *c, span_t body);
+void out_http(sim_t *s, conn_t *c, sv_t v, span_t body); /* the answer to a plain request */
 void iso_ns(int64_t unix_ns, char out[40]); /* "2026-08-09T21:05:48.228568804Z" */
 void iso_us(int64_t unix_ns, char out[40]); /* microseconds with trailing zeros cut */
 /* A member of the open object. */

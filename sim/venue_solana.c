@@ -7,6 +7,8 @@
 #define BATCH_MAX 100
 #define ACCOUNTS_MAX 100
 #define API_VERSION "2.3.7"
+#define TOKEN "TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA"
+#define TOKEN_2022 "TokenzQdBNbLqP5VEhdkAS6EPFLC1PHnBqCXEpPxuEb"
 
 typedef enum { ENC_BASE58, ENC_BASE64 } enc_t;
 typedef struct {
@@ -131,13 +133,23 @@ static void put_data(jw_t *w, span_t data, enc_t enc)
     jw_end(w);
 }
 
+/* A mint of the simulated wallets, into s->body. */
+static xerr_t mint_account(sim_t *s, const uint8_t key[32], uint8_t owner[32], uint64_t *lamports)
+{
+    bool token2022;
+    xerr_t err = sim_mint(&s->wallets, key, &s->body, &token2022);
+    if (!err) (void)b58_key(token2022 ? SPAN_LIT(TOKEN_2022) : SPAN_LIT(TOKEN), owner);
+    *lamports = 1461600;
+    return err;
+}
+
 /* The account's value, or null. Its bytes pass through s->body. */
 static void put_account(sim_t *s, jw_t *w, const uint8_t key[32], const opts_t *o)
 {
     uint8_t owner[32];
     uint64_t lamports;
     buf_reset(&s->body);
-    if (pool_account(&s->pool, key, &s->body, owner, &lamports)) {
+    if (pool_account(&s->pool, key, &s->body, owner, &lamports) && mint_account(s, key, owner, &lamports)) {
         jw_null(w);
         return;
     }
@@ -252,6 +264,88 @@ static void get_accounts(rpc_t *r)
     finish(r);
 }
 
+static void get_balance(rpc_t *r)
+{
+    uint8_t key[32];
+    holding_t h;
+    opts_t o;
+    if (!key_of(r, json_at(r->params, 0), key) || !options(r, json_at(r->params, 1), &o)) return;
+    sim_wallet_of(&r->s->wallets, key, &h);
+    begin(r);
+    context(r->s, r->w, true);
+    jw_u64(r->w, h.lamports);
+    jw_end(r->w);
+    finish(r);
+}
+
+/* {"mint":M} or {"programId":P} */
+typedef struct {
+    bool by_mint, token2022;
+    uint8_t mint[32];
+} filter_t;
+
+static bool filter_of(rpc_t *r, const json_t *v, filter_t *f)
+{
+    const json_t *mint = json_get(v, "mint"), *program = json_get(v, "programId");
+    *f = (filter_t){.by_mint = mint != NULL};
+    if (mint) return key_of(r, mint, f->mint);
+    f->token2022 = program && span_is(json_str(program), TOKEN_2022);
+    if (f->token2022 || (program && span_is(json_str(program), TOKEN))) return true;
+    fail(r, -32602, "Invalid param: unrecognized Token program id");
+    return false;
+}
+
+static void put_token(rpc_t *r, const sim_token_t *t, const uint8_t owner[32])
+{
+    sim_t *s = r->s;
+    uint8_t whose[32];
+    memcpy(whose, owner, 32);
+    if (fault_on(s, SV_SOLANA, FAULT_LIE)) whose[0] ^= 1; /* somebody else's account */
+    buf_reset(&s->body);
+    sim_token_encode(t, whose, &s->body);
+    jw_obj(r->w);
+    jw_key(r->w, "account");
+    jw_obj(r->w);
+    jw_key(r->w, "data");
+    put_data(r->w, buf_span(&s->body), ENC_BASE64);
+    jw_key(r->w, "executable");
+    jw_bool(r->w, false);
+    key_i64(r->w, "lamports", 2039280);
+    key_text(r->w, "owner", t->token2022 ? TOKEN_2022 : TOKEN);
+    jw_key(r->w, "rentEpoch");
+    jw_u64(r->w, UINT64_MAX);
+    key_i64(r->w, "space", (int64_t)s->body.n);
+    jw_end(r->w);
+    jw_key(r->w, "pubkey");
+    put_key(r->w, t->key);
+    jw_end(r->w);
+}
+
+static void get_tokens(rpc_t *r)
+{
+    uint8_t key[32];
+    holding_t h;
+    filter_t f;
+    opts_t o;
+    sim_token_t t;
+    if (!key_of(r, json_at(r->params, 0), key) || !filter_of(r, json_at(r->params, 1), &f) || !options(r, json_at(r->params, 2), &o)) return;
+    if (o.enc != ENC_BASE64) {
+        fail(r, -32600, "Encoded binary (base 58) data should be less than 128 bytes, please use Base64 encoding.");
+        return;
+    }
+    sim_wallet_of(&r->s->wallets, key, &h);
+    begin(r);
+    context(r->s, r->w, true);
+    jw_arr(r->w);
+    for (unsigned i = 0; sim_wallet_token(&r->s->wallets, &h, i, &t); i++) {
+        bool wanted = f.by_mint ? memcmp(t.mint, f.mint, 32) == 0 : t.token2022 == f.token2022;
+        if (wanted && (t.amount || i == 0)) put_token(r, &t, key);
+    }
+    jw_end(r->w);
+    jw_end(r->w);
+    finish(r);
+}
+
 static void get_slot(rpc_t *r)
 {
     opts_t o;
@@ -330,6 +424,8 @@ static const struct {
 } methods[] = {
     {"getAccountInfo", get_account, false},
     {"getMultipleAccounts", get_accounts, false},
+    {"getBalance", get_balance, false},
+    {"getTokenAccountsByOwner", get_tokens, false},
     {"getSlot", get_slot, false},
     {"getHealth", get_health, false},
     {"getVersion", get_version, false},
@@ -406,7 +502,7 @@ static void post(sim_t *s, conn_t *c, const sreq_t *r)
                    SPAN_LIT("Supplied content type is not allowed. Content-Type: application/json is required\n"));
     } else {
         answer(s, NULL, r->body);
-        out_rpc(s, c, buf_span(&s->msg));
+        out_http(s, c, SV_SOLANA, buf_span(&s->msg));
     }
 }
 

@@ -297,7 +297,7 @@ static int setup(void **state)
     t.loop = loop_new(t.metrics);
     t.eng = make_engine();
     assert_non_null(t.eng);
-    t.api = api_new(t.loop, t.metrics, &t.cfg, NULL, t.eng, (door_t){on_event, NULL}, (api_views_t){view_all, view_one, view_draining, NULL});
+    t.api = api_new(t.loop, t.metrics, &t.cfg, NULL, t.eng, (door_t){on_event, NULL}, (api_views_t){view_all, view_one, view_draining, NULL, {0}});
     assert_non_null(t.api);
     hub_conf_t hc = {.ring_bytes = 1 << 20, .sub_bytes_max = 262144, .sub_events_max = 1024, .msg_max = 16384, .frags_max = 64, .ping_ms = 30000,
                      .dead_ms = 60000, .slice = 128, .subs_max = 100};
