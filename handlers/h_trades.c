@@ -55,7 +55,7 @@ static void h_transactions(req_t *r)
     l->page = (unsigned)arg_i64(r, "page", 1);
     if (!l->q.before_us) l->q.offset = (l->page - 1) * l->q.limit;
     if (l->q.offset > TRADES_OFFSET_MAX) {
-        h_bad(r, "page", "beyond the reach of page numbers, use cursor");
+        h_fail_why(r, XE_UNSUPPORTED, "page: beyond the reach of page numbers, use cursor");
         return;
     }
     ask(l, wallet, on_transactions);
@@ -207,7 +207,7 @@ static const schema_t trades_answer[] = {
 };
 
 const route_t routes_trades[] = {
-    {M_GET, "/api/user/transactions", ACCESS_ANY, LIM_USER, ROUTE_OWN, 0, h_transactions, transactions_query, NULL, 200, transactions_answer,
+    {M_GET, "/api/user/transactions", ACCESS_ANY, LIM_USER, ROUTE_OWN | ROUTE_RULE, 0, h_transactions, transactions_query, NULL, 200, transactions_answer,
      "A wallet's trades, newest first."},
     {M_GET, "/api/fast/transactions", ACCESS_ANY, LIM_USER, ROUTE_OWN, 0, h_fast_transactions, fast_query, NULL, 200, fast_answer,
      "A wallet's newest trades, with the server's own time."},

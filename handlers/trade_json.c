@@ -112,31 +112,28 @@ const schema_t trade_camel[] = {
 
 /* ---- cursor ------------------------------------------------------------------------------------------------------- */
 
-enum { CURSOR_BYTES = 25, CURSOR_VERSION = 2 };
+enum { TIME_HEX = 16, ID_HEX = 32 };
 
 void trade_cursor_text(const trade_t *last, char out[TRADE_CURSOR_TEXT])
 {
-    uint8_t raw[CURSOR_BYTES] = {CURSOR_VERSION};
-    char hex[33];
-    size_t n = 0, len;
-    for (int i = 0; i < 8; i++) raw[1 + i] = (uint8_t)((uint64_t)last->created_us >> (56 - 8 * i));
-    for (const char *p = last->id; *p && n < 32; p++)
-        if (*p != '-') hex[n++] = *p;
-    if (hex_decode(span_make(hex, n), raw + 9, 16, &len)) memset(raw + 9, 0, 16);
-    b64url_encode(raw, sizeof raw, out, TRADE_CURSOR_TEXT);
+    size_t n = (size_t)snprintf(out, TRADE_CURSOR_TEXT, "%016llx", (unsigned long long)last->created_us);
+    for (const char *p = last->id; *p && n < TIME_HEX + ID_HEX; p++)
+        if (*p != '-') out[n++] = *p;
+    out[n] = '\0';
 }
 
 xerr_t trade_cursor_parse(span_t text, trade_query_t *q)
 {
-    uint8_t raw[CURSOR_BYTES];
-    char hex[33];
-    uint64_t us = 0;
+    uint8_t raw[(TIME_HEX + ID_HEX) / 2];
+    char hex[TIME_HEX + ID_HEX + 1];
+    int64_t us = 0;
     size_t n;
-    if (b64url_decode(text, raw, sizeof raw, &n) || n != sizeof raw || raw[0] != CURSOR_VERSION) return XE_BAD_INPUT;
-    for (int i = 0; i < 8; i++) us = us << 8 | raw[1 + i];
-    if (us == 0 || us > 253402300799999999ULL) return XE_BAD_INPUT; /* the year 9999 */
-    hex_encode(raw + 9, 16, hex);
-    q->before_us = (int64_t)us;
+    if (hex_decode(text, raw, sizeof raw, &n) || n != sizeof raw || raw[0]) return XE_BAD_INPUT;
+    hex_encode(raw, sizeof raw, hex);
+    if (!span_is(text, hex)) return XE_BAD_INPUT; /* in lower case */
+    for (int i = 0; i < TIME_HEX / 2; i++) us = us << 8 | raw[i];
+    hex_encode(raw + TIME_HEX / 2, ID_HEX / 2, hex);
+    q->before_us = us ? us : 1; /* 0 is no cursor; no trade is that old */
     snprintf(q->before_id, sizeof q->before_id, "%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8, hex + 12, hex + 16, hex + 20);
     return XE_OK;
 }

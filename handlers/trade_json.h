@@ -10,13 +10,13 @@ typedef enum { CASE_SNAKE, CASE_CAMEL } case_t; /* bot routes; user routes */
 void trades_put(jw_t *w, case_t c, const trade_page_t *p); /* the array */
 extern const schema_t trade_snake[], trade_camel[];
 
-/* base64url of a version byte, the time and the id of the last trade shown: opaque to clients. */
-#define TRADE_CURSOR_TEXT 40
+/* Hex of the time (microseconds, before the year 4253) and the id of the last trade shown: opaque to clients. */
+#define TRADE_CURSOR_TEXT 49
 void trade_cursor_text(const trade_t *last, char out[TRADE_CURSOR_TEXT]);
 xerr_t trade_cursor_parse(span_t text, trade_query_t *q);
 int trade_cursor_fits(const char *text, unsigned long n);
 #define TRADE_CURSOR_ROW                                                                                                          \
-    S_OPT("cursor", SC_STR, .min = 34, .max = 34, .pattern = "^[A-Za-z0-9_-]{34}$", .fits = trade_cursor_fits,                     \
-          .doc = "The next cursor of this list; instead of page or offset.")
+    S_OPT("cursor", SC_STR, .min = 48, .max = 48, .pattern = "^00[0-9a-f]{46}$", .fits = trade_cursor_fits,                        \
+          .doc = "the next cursor of this list is expected; it stands instead of page or offset")
 
 #endif

@@ -1,9 +1,10 @@
 // Idempotency-Key: one effect and equal answers, however many ask at once, from wherever, across kills.
 import assert from 'node:assert/strict'
 import http from 'node:http'
-import { test } from 'node:test'
+import { after, test } from 'node:test'
 import { connect, rows } from '../lib/db.mjs'
 import { get, isError, ok, post, request } from '../lib/http.mjs'
+import { startReplica } from '../lib/replica.mjs'
 import { cleanEnd, sleep, startStack } from '../lib/stack.mjs'
 
 // Locks are waited for longer than a request may take: the deadline decides.
@@ -12,6 +13,7 @@ const db = await connect(s)
 const wallets = await s.wallets(40)
 let at = 0
 const fresh = () => wallets[at++]
+const elsewhere = new http.Agent({ keepAlive: true, maxSockets: 128 })
 const wide = new http.Agent({ keepAlive: true, maxSockets: 128 })
 const keyed = (w, key, path, body, { method = 'POST', headers } = {}) =>
   request(s, method, path, { token: w.token, body, agent: wide, headers: { 'Idempotency-Key': key, ...headers } })
@@ -165,6 +167,22 @@ test('many keys, several copies at once: one effect each', async () => {
   assert.equal(versions.size, 60)
   assert.equal((await effects(w)) - before, 60)
   assert.deepEqual(await rows(db, 'select * from audit_verify()'), [])
+})
+
+test('two processes: copies at both leave one effect and equal answers', async () => {
+  const b = await startReplica(s)
+  after(() => b.stop('SIGKILL'))
+  for (const [n, [method, path, body]] of kinds.entries()) {
+    const w = wallets[n]
+    const before = await effects(w)
+    const send = (x) => request(x, method, path, { token: w.token, body, agent: wide, headers: { 'Idempotency-Key': 'both' } })
+    const other = (x) => request(x, method, path, { token: w.token, body, agent: elsewhere, headers: { 'Idempotency-Key': 'both' } })
+    const got = await Promise.all(Array.from({ length: 60 }, (_, i) => (i % 2 ? send(s) : other(b))))
+    got.forEach((r) => ok(r))
+    assert.equal(new Set(got.map((r) => r.text)).size, 1, path)
+    assert.equal((await effects(w)) - before, 1, path)
+  }
+  assert.equal((await b.stop()).code, 0)
 })
 
 test('without a key nothing of this happens', async () => {

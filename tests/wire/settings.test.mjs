@@ -1,13 +1,14 @@
 // GET, PUT, POST /api/user/settings and /api/fast/settings: strict, versioned, own data only, and read back at once.
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { after, test } from 'node:test'
 import { connect, rows } from '../lib/db.mjs'
 import { get, isError, ok, request } from '../lib/http.mjs'
+import { startReplica } from '../lib/replica.mjs'
 import { cleanEnd, startStack } from '../lib/stack.mjs'
 
 const s = await startStack({ env: { XORJ_LIMITS_ENABLED: 'false' } })
 const db = await connect(s)
-const wallets = await s.wallets(12)
+const wallets = await s.wallets(16)
 let at = 0
 const fresh = () => wallets[at++]
 const read = (w, q = '') => get(s, `/api/user/settings${q}`, { token: w.token })
@@ -154,6 +155,25 @@ test('reads come from memory: many at once cost few queries', async () => {
   for (let i = 0; i < 100; i++) ok(await read(w))
   const after = (await get(s, '/api/metrics')).text.match(/xorj_cache_misses_total\{cache="user"\} (\d+)/)[1]
   assert.ok(after - before <= 5, `${after - before} loads`)
+})
+
+test('two processes: a change through one is read back through the other at once', async () => {
+  const b = await startReplica(s)
+  after(() => b.stop('SIGKILL'))
+  const w = fresh()
+  let worst = 0
+  for (let i = 1; i <= 150; i++) {
+    const [to, from] = i % 2 ? [s, b] : [b, s]
+    for (const x of [s, b]) ok(await get(x, '/api/fast/settings', { token: w.token })) // both hold it in memory
+    const r = await request(to, i % 3 ? 'PUT' : 'POST', '/api/user/settings', { token: w.token, body: { investmentAmount: i } })
+    ok(r)
+    worst = Math.max(worst, r.ms)
+    assert.equal(ok(await get(from, '/api/user/settings', { token: w.token })).settings.investmentAmount, i, `round ${i}`)
+  }
+  assert.ok(worst < 900, `${worst} ms: acknowledged, not waited out`)
+  ok(await request(b, 'PUT', '/api/bot/configuration', { token: w.token, body: { maxTradeAmount: 3, enabled: true } }))
+  assert.equal(ok(await read(w)).settings.maxTradeAmount, 3)
+  assert.equal((await b.stop()).code, 0)
 })
 
 test('the audit chain verifies', async () => {

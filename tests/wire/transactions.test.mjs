@@ -83,8 +83,9 @@ test('status filters, and counts what it filters', async () => {
 })
 
 test('refusals', async () => {
-  for (const q of ['?limit=0', '?limit=101', '?limit=x', '?limit=', '?page=0', '?page=-1', '?page=1.5', '?cursor=x', '?cursor=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA', '?x=1', '?page=1&page=2', '?page=10001&limit=100'])
+  for (const q of ['?limit=0', '?limit=101', '?limit=x', '?limit=', '?page=0', '?page=-1', '?page=1.5', '?cursor=x', `?cursor=01${'0'.repeat(46)}`, `?cursor=00${'A'.repeat(46)}`, `?cursor=00${'0'.repeat(45)}`, '?x=1', '?page=1&page=2'])
     isError(await list(rich, q), 400, 'VALIDATION_ERROR')
+  isError(await list(rich, '?page=10001&limit=100'), 422)
   for (const q of ['?offset=-1', '?offset=10001', '?status=failed', '?limit=101']) isError(await bot(rich, q), 400, 'VALIDATION_ERROR')
   isError(await list(other, `?walletAddress=${rich.wallet}`), 403, 'AUTHORIZATION_ERROR')
   isError(await list({}), 401)
