@@ -64,7 +64,7 @@ static struct {
     cred_t *creds;
     size_t creds_n;
     conn_t *all, **idle, **heap; /* heap: connections that think, by due_ns */
-    unsigned idle_n, heap_n, busy, live;
+    unsigned idle_n, idle_at, heap_n, busy, live; /* idle: a ring, so that every connection has its turn */
     int ep, tick;
     uint64_t rng, begun, errors, status[600], waited;
     int64_t next_due_ns;
@@ -92,7 +92,7 @@ static uint64_t rnd(void)
     return g.rng ^= g.rng << 17;
 }
 
-/* ---- connections that think ---- */
+/* ---- connections that think, and those that rest ---- */
 
 static void heap_swap(unsigned i, unsigned j)
 {
@@ -117,6 +117,16 @@ static conn_t *heap_pop(void)
         if (g.heap[i]->due_ns <= g.heap[k]->due_ns) break;
         heap_swap(i, k);
     }
+    return c;
+}
+
+static void idle_put(conn_t *c) { g.idle[(g.idle_at + g.idle_n++) % g.conns] = c; }
+
+static conn_t *idle_take(void)
+{
+    conn_t *c = g.idle[g.idle_at];
+    g.idle_at = (g.idle_at + 1) % g.conns;
+    g.idle_n--;
     return c;
 }
 
@@ -214,7 +224,7 @@ static bool enough(void) { return g.stop || (g.limit && g.begun >= g.limit); }
 static void next_of(conn_t *c, int64_t t)
 {
     if (enough()) close_conn(c);
-    else if (g.rate) g.idle[g.idle_n++] = c;
+    else if (g.rate) idle_put(c);
     else if (g.think_hi) {
         c->due_ns = t + (int64_t)(g.think_lo + rnd() % (g.think_hi - g.think_lo + 1)) * 1000000;
         heap_push(c);
@@ -302,7 +312,7 @@ static void begin(int64_t t0)
 {
     for (unsigned i = 0; i < g.conns; i++) {
         conn_t *c = &g.all[i];
-        if (g.rate) g.idle[g.idle_n++] = c;
+        if (g.rate) idle_put(c);
         else if (g.ramp || g.think_hi) {
             c->due_ns = t0 + (int64_t)g.ramp * SECOND_NS * i / g.conns + (int64_t)(g.think_hi ? rnd() % g.think_hi * 1000000 : 0);
             heap_push(c);
@@ -315,7 +325,7 @@ static void begin(int64_t t0)
 static void close_waiting(void)
 {
     while (g.heap_n) close_conn(heap_pop());
-    while (g.idle_n) close_conn(g.idle[--g.idle_n]);
+    while (g.idle_n) close_conn(idle_take());
 }
 
 /* Sends what is due. Open model: a request that is due while every connection is busy keeps its due time. */
@@ -330,7 +340,7 @@ static void send_due(int64_t t)
         int64_t due = g.next_due_ns;
         g.waited += t - due > SECOND_NS / 1000;
         g.next_due_ns += SECOND_NS / g.rate;
-        ask(g.idle[--g.idle_n], due);
+        ask(idle_take(), due);
     }
     if (enough()) close_waiting();
 }

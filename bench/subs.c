@@ -4,9 +4,9 @@
  *
  * --tokens: lines "WALLET TOKEN", socket i uses line i modulo the count. Prints READY when every socket has heard
  * {"type":"subscribed"...}, and when its stdin ends one line of JSON: {"opened","closed","messages","bytes",
- * "fanouts":[[channel, seq, sockets, first ns, last ns]...], "opened_us":[...]}. The ns are those of CLOCK_MONOTONIC;
- * opened_us: for each first hearing of an opened opportunity, microseconds since its frame was received, by the wall
- * clock, which server and subscriber share. */
+ * "fanouts":[[channel, seq, sockets, first ns, last ns]...], "delays_us":[...]}. The ns are those of CLOCK_MONOTONIC;
+ * delays_us: for each first hearing of an opportunity's message, microseconds by the wall clock, which server and
+ * subscriber share, since the frame that opened it was received; of later messages since the server's turn began. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -82,8 +82,9 @@ static int64_t rfc3339_us(const char *s)
 
 static void note_delay(const char *text)
 {
-    const char *r = strstr(text, "\"type\":\"opened\"") ? strstr(text, "\"received\":\"") : NULL;
-    int64_t at = r ? rfc3339_us(r + 12) : 0;
+    bool opened = strstr(text, "\"type\":\"opened\"") != NULL;
+    const char *key = opened ? "\"received\":\"" : "\"ts\":\"", *r = strncmp(text, "{\"channel\":\"opp", 15) == 0 ? strstr(text, key) : NULL;
+    int64_t at = r ? rfc3339_us(r + strlen(key)) : 0;
     if (at && g.delays_n < DELAYS_MAX) g.delay_us[g.delays_n++] = clock_now_ns(CLOCK_REALTIME) / 1000 - at;
 }
 
@@ -266,7 +267,7 @@ static void report(void)
         const seen_t *s = &g.seen[i];
         printf("%s[\"%s\",%" PRIu64 ",%" PRIu64 ",%" PRId64 ",%" PRId64 "]", i ? "," : "", s->channel, s->seq, s->n, s->first_ns, s->last_ns);
     }
-    printf("],\"opened_us\":[");
+    printf("],\"delays_us\":[");
     for (unsigned i = 0; i < g.delays_n; i++) printf("%s%" PRId64, i ? "," : "", g.delay_us[i]);
     printf("]}\n");
 }

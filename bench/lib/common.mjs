@@ -156,7 +156,7 @@ export class Stack {
 
   /** Rows as arrays of text. */
   sql(text, { admin = false } = {}) {
-    const out = execFileSync(pgbin('psql'), [admin ? this.env.DATABASE_ADMIN_URL : this.env.DATABASE_URL, '-AtqX', '-F', '\t', '-v', 'ON_ERROR_STOP=1', '-c', text], { encoding: 'utf8', maxBuffer: 256 << 20, stdio: ['ignore', 'pipe', 'inherit'] })
+    const out = execFileSync(pgbin('psql'), [admin ? this.env.DATABASE_ADMIN_URL : this.env.DATABASE_URL, '-AtqX', '-F', '\t', '-v', 'ON_ERROR_STOP=1', '-c', 'SET client_min_messages = warning', '-c', text], { encoding: 'utf8', maxBuffer: 256 << 20, stdio: ['ignore', 'pipe', 'inherit'] })
     return out.split('\n').filter(Boolean).map((l) => l.split('\t'))
   }
 }
@@ -241,7 +241,7 @@ worker_rlimit_nofile 20000;
 events { worker_connections 16384; }
 http { access_log off; keepalive_requests 1000000000; open_file_cache max=16; default_type application/json;
 client_body_temp_path ${dir}/b; proxy_temp_path ${dir}/p; fastcgi_temp_path ${dir}/f; uwsgi_temp_path ${dir}/u; scgi_temp_path ${dir}/s;
-server { listen 127.0.0.1:${port} backlog=4096; root ${dir}/www; location = /fixed { return 200 '${body}'; } location = /file { } location = /post { return 200 '${body}'; } } }`, port, '/fixed')
+server { listen 127.0.0.1:${port} backlog=4096; root ${dir}/www; location /fixed { return 200 '${body}'; } location = /file { } location = /post { return 200 '${body}'; } } }`, port, '/fixed')
 }
 
 // ---- /metrics
@@ -264,5 +264,28 @@ export function gained(before, after, name) {
     if (m) rows.push({ le: m[1] === '+Inf' ? Infinity : Number(m[1]), n: v - (before.get(k) ?? 0) })
   }
   const total = rows.at(-1)?.n ?? 0
-  return { total, quantile: (q) => rows.find((r) => r.n >= q * total)?.le ?? 0, under: (le) => rows.find((r) => r.le >= le)?.n ?? 0, buckets: rows }
+  const name_of = (k) => (after.get(`${name}_${k}`) ?? 0) - (before.get(`${name}_${k}`) ?? 0)
+  return { total, mean: name_of('count') ? name_of('sum') / name_of('count') : null, quantile: (q) => rows.find((r) => r.n >= q * total)?.le ?? 0, under: (le) => rows.find((r) => r.le >= le)?.n ?? 0, buckets: rows }
+}
+
+/** A second server on a stack's database: env in, {pid, url, to, child, ready_ms} out. */
+export async function freshServer(stack, env = {}) {
+  const t0 = process.hrtime.bigint(), e = stack.env
+  const child = start(path.join(B, 'xorj'), ['serve'], { env: { PATH: process.env.PATH, DATABASE_URL: e.DATABASE_URL, REDIS_URL: e.REDIS_URL, JWT_SECRET: e.JWT_SECRET, XORJ_SERVER_PORT: '0', XORJ_LOG_LEVEL: 'error', XORJ_FEEDS_ENABLED: 'false', ...env }, stdio: ['ignore', 'pipe', 'inherit'] })
+  const port = await new Promise((res, rej) => {
+    let text = ''
+    child.stdout.on('data', (d) => {
+      const m = /XORJ_PORT=(\d+)/.exec((text += d))
+      if (m) res(m[1])
+    })
+    child.on('exit', (c) => rej(new Error(`the server ended with ${c}`)))
+  })
+  const url = `http://127.0.0.1:${port}`
+  for (;;) {
+    const r = await fetch(`${url}/health/ready`).catch(() => null)
+    await r?.arrayBuffer()
+    if (r?.status === 200) break
+    await sleep(2)
+  }
+  return { child, pid: child.pid, url, to: `127.0.0.1:${port}`, ready_ms: Number(process.hrtime.bigint() - t0) / 1e6 }
 }
