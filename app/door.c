@@ -42,6 +42,7 @@ static const char *const kind_labels[EV_KIND_N] = {
     [EV_BOOK_BAD] = "kind=\"book_bad\"",
     [EV_POOL] = "kind=\"pool\"",
     [EV_POOL_ARRAY] = "kind=\"pool_array\"",
+    [EV_POOL_ORACLE] = "kind=\"pool_oracle\"",
     [EV_TIMER] = "kind=\"timer\"",
     [EV_BOT] = "kind=\"bot\"",
 };
@@ -93,6 +94,7 @@ static size_t payload(const ev_t *ev, const void **p)
     case EV_BOOK_LEVELS: *p = ev->u.levels.c; return ev->u.levels.n * sizeof(chg_t);
     case EV_POOL: *p = ev->u.pool.p; return sizeof(whirl_pool_t);
     case EV_POOL_ARRAY: *p = ev->u.array.a; return sizeof(whirl_array_t);
+    case EV_POOL_ORACLE: *p = ev->u.oracle.o; return sizeof(whirl_oracle_t);
     case EV_BOT: *p = ev->u.bot.wallet; return strlen(ev->u.bot.wallet) + 1;
     case EV_BOOT: case EV_CONN: case EV_ALIVE: case EV_BOOK_BEGIN: case EV_BOOK_END: case EV_BOOK_BAD: case EV_TIMER:
     case EV_KIND_N: break;
@@ -107,6 +109,7 @@ static void repoint(ev_t *ev, const void *p)
     case EV_BOOK_LEVELS: ev->u.levels.c = p; break;
     case EV_POOL: ev->u.pool.p = p; break;
     case EV_POOL_ARRAY: ev->u.array.a = p; break;
+    case EV_POOL_ORACLE: ev->u.oracle.o = p; break;
     case EV_BOT: ev->u.bot.wallet = p; break;
     case EV_BOOT: case EV_CONN: case EV_ALIVE: case EV_BOOK_BEGIN: case EV_BOOK_END: case EV_BOOK_BAD: case EV_TIMER:
     case EV_KIND_N: break;

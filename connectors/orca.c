@@ -38,8 +38,11 @@ typedef struct {
     whirl_pool_t state;
 } pool_t;
 
+typedef enum { ACCT_POOL, ACCT_ARRAY, ACCT_ORACLE } acct_kind_t;
+
 typedef struct {
-    bool used, array;
+    bool used;
+    acct_kind_t kind;
     unsigned pool;
     int32_t start;         /* of an array */
     char address[WALLET_TEXT_MAX + 1];
@@ -186,23 +189,29 @@ static void drop_account(orca_t *o, acct_t *a)
     a->used = false;
 }
 
-static void array_address(const orca_t *o, const pool_t *p, int32_t start, char out[WALLET_TEXT_MAX + 1])
+static void derive(const orca_t *o, const span_t *seeds, size_t n, char out[WALLET_TEXT_MAX + 1])
 {
-    char text[16], b58[2 * 32 + 2];
+    char b58[2 * 32 + 2];
     uint8_t key[32], bump;
-    int n = snprintf(text, sizeof text, "%d", start);
-    span_t seeds[] = {SPAN_LIT("tick_array"), span_make((const char *)p->key, 32), span_make(text, (size_t)n)};
-    XASSERT(pda_find(seeds, 3, o->program, key, &bump) == XE_OK);
+    XASSERT(pda_find(seeds, n, o->program, key, &bump) == XE_OK);
     size_t len = b58_encode(key, 32, b58, sizeof b58);
     XASSERT(len > 0 && len <= WALLET_TEXT_MAX);
     memcpy(out, b58, len + 1);
+}
+
+static void array_address(const orca_t *o, const pool_t *p, int32_t start, char out[WALLET_TEXT_MAX + 1])
+{
+    char text[16];
+    int n = snprintf(text, sizeof text, "%d", start);
+    span_t seeds[] = {SPAN_LIT("tick_array"), span_make((const char *)p->key, 32), span_make(text, (size_t)n)};
+    derive(o, seeds, 3, out);
 }
 
 static acct_t *find_array(orca_t *o, unsigned pool, int32_t start)
 {
     for (unsigned i = 0; i < ACCOUNTS_MAX; i++) {
         acct_t *a = &o->accts[i];
-        if (a->used && a->array && a->pool == pool && a->start == start) return a;
+        if (a->used && a->kind == ACCT_ARRAY && a->pool == pool && a->start == start) return a;
     }
     return NULL;
 }
@@ -214,8 +223,32 @@ static bool want_array(orca_t *o, unsigned pool, int32_t start)
     array_address(o, &o->pools[pool], start, address);
     acct_t *a = add_account(o, pool, address);
     if (!a) return false;
-    a->array = true;
+    a->kind = ACCT_ARRAY;
     a->start = start;
+    subscribe(o, a);
+    return true;
+}
+
+static acct_t *find_oracle(orca_t *o, unsigned pool)
+{
+    for (unsigned i = 0; i < ACCOUNTS_MAX; i++)
+        if (o->accts[i].used && o->accts[i].kind == ACCT_ORACLE && o->accts[i].pool == pool) return &o->accts[i];
+    return NULL;
+}
+
+/* Only a pool with an adaptive fee has one that matters. */
+static bool follow_oracle(orca_t *o, unsigned pool)
+{
+    const pool_t *p = &o->pools[pool];
+    char address[WALLET_TEXT_MAX + 1];
+    span_t seeds[] = {SPAN_LIT("oracle"), span_make((const char *)p->key, 32)};
+    acct_t *a = find_oracle(o, pool);
+    if (a && !whirl_adaptive(&p->state)) drop_account(o, a);
+    if (a || !whirl_adaptive(&p->state)) return false;
+    derive(o, seeds, 2, address);
+    a = add_account(o, pool, address);
+    if (!a) return false;
+    a->kind = ACCT_ORACLE;
     subscribe(o, a);
     return true;
 }
@@ -226,10 +259,10 @@ static void follow_price(orca_t *o, unsigned pool)
     const pool_t *p = &o->pools[pool];
     int32_t width = WHIRL_ARRAY_TICKS * p->state.tick_spacing, here = whirl_array_start(p->state.tick, p->state.tick_spacing);
     int64_t low = (int64_t)here + ROW_FIRST * (int64_t)width, high = (int64_t)here + ROW_LAST * (int64_t)width;
-    bool fresh = false;
+    bool fresh = follow_oracle(o, pool);
     for (unsigned i = 0; i < ACCOUNTS_MAX; i++) {
         acct_t *a = &o->accts[i];
-        if (a->used && a->array && a->pool == pool && (a->start < low || a->start > high)) drop_account(o, a);
+        if (a->used && a->kind == ACCT_ARRAY && a->pool == pool && (a->start < low || a->start > high)) drop_account(o, a);
     }
     for (int64_t start = low; start <= high; start += width) {
         if (start + width <= WHIRL_TICK_MIN || start > WHIRL_TICK_MAX) continue;
@@ -306,18 +339,42 @@ static xerr_t take_array(orca_t *o, const acct_t *a, const uint8_t *data, size_t
     return XE_OK;
 }
 
+static xerr_t take_oracle(orca_t *o, const acct_t *a, const uint8_t *data, size_t n, uint64_t slot)
+{
+    const pool_t *p = &o->pools[a->pool];
+    whirl_oracle_t w;
+    xerr_t err = whirl_oracle_decode(data, n, &w);
+    if (err) return err;
+    if (memcmp(w.pool, p->key, 32) != 0 || !whirl_oracle_sane(&w, &p->state)) return XE_BAD_INPUT;
+    ev_t ev = stamped(o, EV_POOL_ORACLE, p->inst);
+    ev.u.oracle.o = &w;
+    ev.u.oracle.slot = slot;
+    door_post(&o->door, &ev);
+    return XE_OK;
+}
+
 /* An account as JSON (null: there is none) into bytes; *n is 0 for one that does not exist. */
 static xerr_t bytes_of(orca_t *o, const acct_t *a, span_t json, size_t *n)
 {
     span_t v, owner;
     *n = 0;
-    if (span_is(json, "null")) return a->array ? XE_OK : XE_NOT_FOUND;
+    if (span_is(json, "null")) return a->kind == ACCT_ARRAY ? XE_OK : XE_NOT_FOUND;
     if (!scan_get(json, "owner", &v) || !text_of(v, &owner)) return XE_BAD_INPUT;
     if (!scan_get(json, "data", &v)) return XE_BAD_INPUT;
     xerr_t err = data_of(o, v, n);
     if (err) return err;
-    if (a->array && *n == 0 && span_is(owner, SYSTEM_PROGRAM)) return XE_OK;
+    if (a->kind == ACCT_ARRAY && *n == 0 && span_is(owner, SYSTEM_PROGRAM)) return XE_OK;
     return span_is(owner, PROGRAM) && *n > 0 ? XE_OK : XE_DENIED;
+}
+
+static xerr_t take_bytes(orca_t *o, const acct_t *a, size_t n, uint64_t slot)
+{
+    switch (a->kind) {
+    case ACCT_POOL: return take_pool(o, a->pool, o->data, n, slot);
+    case ACCT_ARRAY: return take_array(o, a, o->data, n, slot);
+    case ACCT_ORACLE: break;
+    }
+    return take_oracle(o, a, o->data, n, slot);
 }
 
 static void take_account(orca_t *o, acct_t *a, span_t json, uint64_t slot)
@@ -327,10 +384,10 @@ static void take_account(orca_t *o, acct_t *a, span_t json, uint64_t slot)
         ctr_inc(o->old_slots);
         return;
     }
-    if (a->array && !o->pools[a->pool].known) return;
+    if (a->kind != ACCT_POOL && !o->pools[a->pool].known) return;
     unsigned pool = a->pool;
     xerr_t err = bytes_of(o, a, json, &n);
-    if (!err) err = a->array ? take_array(o, a, o->data, n, slot) : take_pool(o, pool, o->data, n, slot);
+    if (!err) err = take_bytes(o, a, n, slot);
     if (!err) {
         a->slot = slot;
         o->news_ns = o->recv_ns;
@@ -352,8 +409,8 @@ static void stamp_now(orca_t *o)
 
 /* ---- polling ---- */
 
-/* Values in the order asked. Arrays before pools, so that a pool is judged with the arrays of the same slot. */
-static bool take_values(orca_t *o, span_t list, uint64_t slot, bool arrays)
+/* Values in the order asked. Arrays and oracles before pools, so that a pool is judged with those of the same slot. */
+static bool take_values(orca_t *o, span_t list, uint64_t slot, bool pools)
 {
     scan_t s;
     bool first = true;
@@ -365,7 +422,7 @@ static bool take_values(orca_t *o, span_t list, uint64_t slot, bool arrays)
         const char *from = s.p;
         if (i >= o->asked_n || !scan_skip(&s, list.n)) return false;
         acct_t *a = &o->accts[o->asked[i].row];
-        if (!a->used || a->serial != o->asked[i].serial || a->array != arrays) continue;
+        if (!a->used || a->serial != o->asked[i].serial || (a->kind == ACCT_POOL) != pools) continue;
         take_account(o, a, span_make(from, (size_t)(s.p - from)), slot);
     }
     return !s.err && i == o->asked_n;
@@ -377,7 +434,7 @@ static xerr_t take_poll(orca_t *o, span_t result)
     span_t list;
     xerr_t err = rpc_context(result, &slot, &list);
     if (err) return err;
-    return take_values(o, list, slot, true) && take_values(o, list, slot, false) ? XE_OK : XE_BAD_INPUT;
+    return take_values(o, list, slot, false) && take_values(o, list, slot, true) ? XE_OK : XE_BAD_INPUT;
 }
 
 static void check_silence(orca_t *o)

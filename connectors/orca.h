@@ -1,5 +1,5 @@
-/* Orca Whirlpool pools through Solana RPC: each pool's account and the tick arrays around its price, pushed by
- * accountSubscribe where a websocket endpoint is configured, and read by getMultipleAccounts every poll_ms in any case.
+/* Orca Whirlpool pools through Solana RPC: each pool's account, the tick arrays around its price and, where the fee is
+ * adaptive, its oracle, pushed by accountSubscribe where a websocket endpoint is configured, and read by getMultipleAccounts every poll_ms in any case.
  *
  * An older slot never replaces a newer one. An account that is not what it should be (owner, tag, length, pool, start
  * tick, mints) is refused with a counter and its pool is bad until the next whole read. */

@@ -12,6 +12,9 @@ typedef struct {
     unsigned arrays_n;
     uint64_t array_slot[WHIRL_ARRAYS_MAX];
     whirl_array_t arrays[WHIRL_ARRAYS_MAX];
+    bool have_oracle;
+    uint64_t oracle_slot;
+    whirl_oracle_t oracle; /* of a pool with an adaptive fee */
 } pool_t;
 
 typedef struct {
@@ -43,6 +46,7 @@ struct engine {
     route_t *routes;
     unsigned routes_n;
     int64_t now_ns;     /* never goes back */
+    int64_t wall_us;    /* likewise */
     uint64_t seed, made; /* for ids */
     uint64_t evaluations, rejected[REJ_N];
 };

@@ -105,7 +105,7 @@ static const whirl_array_t *array_find(const pool_t *p, int32_t start)
 static xerr_t pool_state(const pool_t *p)
 {
     if (!p->have) return XE_AGAIN;
-    if (p->state.fee_tier_index != p->state.tick_spacing) return XE_UNSUPPORTED;
+    if (whirl_adaptive(&p->state) && !p->have_oracle) return XE_UNSUPPORTED;
     return array_find(p, whirl_array_start(p->state.tick, p->state.tick_spacing)) ? XE_OK : XE_DEPTH;
 }
 
@@ -195,7 +195,7 @@ static void forget(instr_t *in, xerr_t why)
     in->why = why;
     if (in->book) book_clear(in->book);
     if (in->pool) {
-        in->pool->have = false;
+        in->pool->have = in->pool->have_oracle = false;
         in->pool->arrays_n = 0;
     }
 }
@@ -327,6 +327,18 @@ static void on_array(engine_t *e, const ev_t *ev, eff_list_t *out)
     review(e, ev->inst, ev, out);
 }
 
+static void on_oracle(engine_t *e, const ev_t *ev, eff_list_t *out)
+{
+    if (!known(e, ev->inst) || !e->inst[ev->inst].pool) return;
+    pool_t *p = e->inst[ev->inst].pool;
+    if (p->have_oracle && ev->u.oracle.slot < p->oracle_slot) return;
+    p->oracle = *ev->u.oracle.o;
+    p->oracle_slot = ev->u.oracle.slot;
+    p->have_oracle = true;
+    prove_life(e, ev);
+    review(e, ev->inst, ev, out);
+}
+
 static void on_bot(const ev_t *ev, eff_list_t *out)
 {
     eff_t *f = eff_push(out, EFF_BOT);
@@ -342,6 +354,7 @@ void eng_step(engine_t *e, const ev_t *ev, eff_list_t *out)
     out->n = 0;
     out->overflow = false;
     if (ev->recv_ns > e->now_ns) e->now_ns = ev->recv_ns;
+    if (ev->recv_wall_us > e->wall_us) e->wall_us = ev->recv_wall_us;
     switch (ev->kind) {
     case EV_BOOT:
         e->seed = ev->u.seed;
@@ -356,6 +369,7 @@ void eng_step(engine_t *e, const ev_t *ev, eff_list_t *out)
     case EV_BOOK_BAD: on_bad(e, ev, out); break;
     case EV_POOL: on_pool(e, ev, out); break;
     case EV_POOL_ARRAY: on_array(e, ev, out); break;
+    case EV_POOL_ORACLE: on_oracle(e, ev, out); break;
     case EV_TIMER: review_all(e, ev, out); break;
     case EV_BOT: on_bot(ev, out); break;
     case EV_KIND_N: break;

@@ -29,6 +29,7 @@ typedef enum {
     EV_BOOK_BAD,   /* gap, garbled, refused: book unusable until the next snapshot; err says why */
     EV_POOL,       /* whole decoded pool state at a slot */
     EV_POOL_ARRAY, /* one tick array at a slot */
+    EV_POOL_ORACLE,/* state of an adaptive fee at a slot */
     EV_TIMER,      /* engine's clock, every 100 ms: ages, ends of opportunities */
     EV_BOT,        /* a bot row was committed */
     EV_KIND_N
@@ -50,6 +51,7 @@ typedef struct {
         struct { xerr_t err; } bad;                           /* EV_BOOK_BAD */
         struct { const whirl_pool_t *p; uint64_t slot; } pool;   /* EV_POOL */
         struct { const whirl_array_t *a; uint64_t slot; } array; /* EV_POOL_ARRAY */
+        struct { const whirl_oracle_t *o; uint64_t slot; } oracle; /* EV_POOL_ORACLE */
         struct { const char *wallet; bool enabled; int64_t version, updated_us; } bot; /* EV_BOT */
     } u;
 } ev_t;

@@ -7,7 +7,7 @@
 #include "engine/keys.h"
 #include "engine/pda.h"
 
-#define TAG_TEXT_MAX 144
+#define TAG_NAME_MAX 128
 
 enum { SYS_CREATE = 0, SYS_TRANSFER = 2, SYS_ADVANCE_NONCE = 4 };
 enum { BUDGET_HEAP = 1, BUDGET_LIMIT = 2, BUDGET_PRICE = 3, BUDGET_LOADED = 4 };
@@ -273,14 +273,13 @@ void ix_table_extend(ix_t *ix, const uint8_t table[32], const uint8_t auth[32], 
 
 xerr_t anchor_tag(const char *space, span_t name, uint8_t out[8])
 {
-    char text[TAG_TEXT_MAX];
     uint8_t hash[32];
-    size_t n = strlen(space);
-    if (n + 1 + name.n > sizeof text) return XE_RANGE;
-    memcpy(text, space, n);
-    text[n++] = ':';
-    if (name.n) memcpy(text + n, name.p, name.n);
-    sha256(text, n + name.n, hash);
+    if (name.n > TAG_NAME_MAX) return XE_RANGE;
+    sha256_ctx_t *h = sha256_new();
+    sha256_add(h, space, strlen(space));
+    sha256_add(h, ":", 1);
+    sha256_add(h, name.p, name.n);
+    sha256_end_free(h, hash);
     memcpy(out, hash, 8);
     return XE_OK;
 }

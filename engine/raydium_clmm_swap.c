@@ -74,15 +74,9 @@ static ray_err_t next_tick(walk_t *w, const ray_tick_t **out)
 
 static ray_err_t pay(walk_t *w, const ray_step_t *s)
 {
-    uint64_t spent = s->out, got = s->in;
     if (w->fee_on_input && s->fee > UINT64_MAX - s->in) return RAY_CalculateOverflow;
     uint64_t paid = w->fee_on_input ? s->in + s->fee : s->in;
-    if (w->ask->exact_in) {
-        spent = paid;
-        got = s->out;
-    } else {
-        got = paid;
-    }
+    uint64_t spent = w->ask->exact_in ? paid : s->out, got = w->ask->exact_in ? s->out : paid;
     if (spent > w->left || got > UINT64_MAX - w->got) return RAY_CalculateOverflow;
     w->left -= spent;
     w->got += got;

@@ -23,6 +23,7 @@ typedef struct {
     px_t mid;               /* pool, dollars per base at the basis touch */
     i128_t base_step;       /* qty_t of one base unit of the token */
     i128_t quote_step;
+    int64_t wall_us;        /* an adaptive fee falls with time */
 } legs_t;
 
 typedef struct {
@@ -117,11 +118,23 @@ static i128_t unit_of(unsigned decimals)
 
 /* ---- one size ----------------------------------------------------------------------------------------------------- */
 
+/* Our clock stands for the chain's; where it lags behind what the oracle has seen, the oracle is right. */
+static uint64_t chain_time(const legs_t *l, const whirl_oracle_t *o)
+{
+    uint64_t now = l->wall_us > 0 ? (uint64_t)l->wall_us / 1000000 : 0;
+    if (now < o->last_reference_at) now = o->last_reference_at;
+    return now < o->last_major_at ? o->last_major_at : now;
+}
+
 static xerr_t quote_pool(const legs_t *l, uint64_t base, whirl_quote_t *q)
 {
     const pool_t *p = l->pool->pool;
     bool sell = l->dir == DIR_CEX_TO_DEX;
     whirl_ask_t ask = {.amount = base, .exact_in = sell, .a_to_b = sell != l->pair->base_is_b};
+    if (p->have_oracle) {
+        ask.oracle = &p->oracle;
+        ask.now = chain_time(l, &p->oracle);
+    }
     xerr_t err = whirl_quote(&p->state, p->arrays, p->arrays_n, &ask, q);
     return !err && q->unfilled ? XE_DEPTH : err;
 }
@@ -361,7 +374,8 @@ static reject_t try_pair(const engine_t *e, const route_t *r, inst_t s, inst_t p
     xerr_t why;
     if (!eng_usable(e, s, e->now_ns, &why) || !eng_usable(e, p, e->now_ns, &why)) return unusable(why);
     if (!basis) return REJ_BASIS;
-    legs_t l = {.conf = &e->conf, .pair = &e->conf.pairs[r->pair], .dir = r->dir, .spot = &e->inst[s], .pool = &e->inst[p], .basis = basis};
+    legs_t l = {.conf = &e->conf, .pair = &e->conf.pairs[r->pair], .dir = r->dir, .spot = &e->inst[s], .pool = &e->inst[p], .basis = basis,
+                .wall_us = e->wall_us};
     if (legs_prices(&l)) return REJ_DEPTH;
     trade_t t;
     bool found = false;

@@ -48,6 +48,8 @@ typedef struct {
     int32_t group_reference;
 } whirl_oracle_t;
 xerr_t whirl_oracle_decode(const uint8_t *p, size_t n, whirl_oracle_t *out);
+/* Is it one that this pool can have? What the fee's arithmetic divides by and multiplies stays in range then. */
+bool whirl_oracle_sane(const whirl_oracle_t *o, const whirl_pool_t *pool);
 
 int32_t whirl_array_start(int32_t tick, unsigned tick_spacing);
 

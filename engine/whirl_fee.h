@@ -15,9 +15,6 @@ typedef struct {
     bool skipped;          /* the step now running was not cut at its group */
 } whirl_fee_t;
 
-/* Is this an oracle that pool can have? Everything the functions below divide by or multiply with stays in range then. */
-bool whirl_oracle_sane(const whirl_oracle_t *o, const whirl_pool_t *pool);
-
 /* InvalidTimestamp: now lies before what the oracle remembers. DivideByZero: the oracle is not sane. */
 whirl_err_t whirl_fee_begin(whirl_fee_t *f, const whirl_pool_t *pool, const whirl_ask_t *ask);
 /* The rate of the next step, and its target: `target`, or the edge of the group when that is nearer. */

@@ -178,7 +178,7 @@ static whirl_err_t advance(walk_t *w)
     target_t t;
     whirl_err_t err = find_target(w, &t);
     if (err) return err;
-    u128_t at_tick, was = w->price;
+    u128_t at_tick, was;
     if (whirl_sqrt_of_tick(t.tick, &at_tick)) return WHIRL_SqrtPriceOutOfBounds;
     bool clipped = w->ask->a_to_b ? at_tick < w->limit : at_tick > w->limit;
     u128_t target = clipped ? w->limit : at_tick;

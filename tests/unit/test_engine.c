@@ -372,7 +372,7 @@ static void test_a_pool_needs_the_array_around_its_price(void **state)
     mkt_close(&m);
 }
 
-static void test_adaptive_pools_are_refused_by_rule(void **state)
+static void test_adaptive_pools_wait_for_their_oracle(void **state)
 {
     (void)state;
     mkt_t m;
@@ -383,6 +383,12 @@ static void test_adaptive_pools_are_refused_by_rule(void **state)
     usable_is(&m, I_POOL, false, XE_UNSUPPORTED);
     mkt_book(&m, I_SPOT, "140", "140.1");
     assert_int_equal(m.opens, 0);
+    whirl_oracle_t o = {.filter_period = 10, .decay_period = 100, .control = 1000, .volatility_max = 350000, .group_size = 4, .major_ticks = 64};
+    mkt_send(&m, (ev_t){.kind = EV_POOL_ORACLE, .inst = I_POOL, .u.oracle = {&o, 200}});
+    usable_is(&m, I_POOL, true, XE_OK);
+    mkt_send(&m, (ev_t){.kind = EV_POOL, .inst = I_POOL, .u.pool = {&p, 201}});
+    mkt_book(&m, I_SPOT, "140", "140.1");
+    assert_true(m.opens > 0);
     mkt_close(&m);
 }
 
@@ -581,7 +587,7 @@ int main(void)
         cmocka_unit_test(test_clock_never_goes_back), cmocka_unit_test(test_an_older_slot_never_replaces_a_newer_one),
         cmocka_unit_test(test_a_lagging_node_is_not_believed_after_a_disconnect),
         cmocka_unit_test(test_an_older_slot_is_no_proof_of_life), cmocka_unit_test(test_a_pool_needs_the_array_around_its_price),
-        cmocka_unit_test(test_adaptive_pools_are_refused_by_rule), cmocka_unit_test(test_arrays_far_from_the_price_make_room),
+        cmocka_unit_test(test_adaptive_pools_wait_for_their_oracle), cmocka_unit_test(test_arrays_far_from_the_price_make_room),
         cmocka_unit_test(test_strange_events_are_survived), cmocka_unit_test(test_bot_commits_are_passed_on),
         cmocka_unit_test(test_the_same_events_give_the_same_bytes), cmocka_unit_test(test_levels_applied_and_evaluated_per_second),
     };

@@ -46,6 +46,7 @@ typedef struct {
     orca_t *o;
     char story[4096];
     whirl_pool_t pool;
+    whirl_oracle_t oracle;
     uint64_t slot;
     int32_t starts[16];
     bool missing[16];
@@ -65,6 +66,7 @@ static void on_event(void *ctx, const ev_t *ev)
         d->missing[d->arrays % 16] = ev->u.array.a->missing;
         d->starts[d->arrays++ % 16] = ev->u.array.a->start;
         break;
+    case EV_POOL_ORACLE: kind = 'O', d->oracle = *ev->u.oracle.o; break;
     case EV_BOOK_BAD: kind = 'X'; break;
     default: break;
     }
@@ -283,6 +285,32 @@ static void other_mints_are_left_out(void **state)
     assert_int_equal(accounts_asked(), 1);
 }
 
+/* The address of the oracle is derived; what answers under it is judged like every account. */
+static void an_adaptive_pool_brings_its_oracle(void **state)
+{
+    static const uint8_t tag[8] = {0x8b, 0xc2, 0x83, 0xb3, 0x8c, 0xb3, 0xe5, 0xf4};
+    uint8_t p[WHIRL_POOL_LEN], o[WHIRL_ORACLE_LEN] = {0};
+    pool_bytes(p, -20000);
+    put(p + 43, 1025, 2);
+    memcpy(o, tag, 8);
+    assert_int_equal(b58_key(SPAN_LIT(POOL), o + 8), XE_OK);
+    put(o + 48, 10, 2), put(o + 50, 100, 2), put(o + 54, 1000, 4), put(o + 58, 350000, 4), put(o + 62, 4, 2), put(o + 106, 77, 4);
+    until_asked();
+    end(account(begin(100), p, sizeof p, PROGRAM), 100);
+    for (int i = 0; i < 3; i++) {
+        memset(d->story, 0, sizeof d->story);
+        put(o + 62, i == 1 ? 3 : 4, 2); /* a group size that does not divide the spacing */
+        until_asked();
+        assert_int_equal(accounts_asked(), 7);
+        size_t at = account(begin(101 + (uint64_t)i), p, sizeof p, PROGRAM);
+        at = account(at, o, sizeof o, PROGRAM);
+        for (int k = 0; k < 5; k++) at += (size_t)snprintf(reply + at, sizeof reply - at, ",null");
+        end(at, 101 + (uint64_t)i);
+        assert_string_equal(d->story, i == 1 ? "XAAAAAP" : "OAAAAAP");
+    }
+    assert_true(d->oracle.volatility == 77 && d->oracle.group_size == 4 && d->pool.fee_tier_index == 1025);
+}
+
 static void falls_back_and_returns(void **state)
 {
     until_asked();
@@ -320,7 +348,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(reads_pool_then_arrays),  T(an_older_slot_changes_nothing), T(follows_the_price), T(refuses_what_is_not_the_account),
-        T(other_mints_are_left_out), T(falls_back_and_returns),       T(nonsense_is_refused),
+        T(other_mints_are_left_out), T(an_adaptive_pool_brings_its_oracle), T(falls_back_and_returns),       T(nonsense_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
