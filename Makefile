@@ -36,7 +36,7 @@ $(error $(MISSING))
 endif
 endif
 
-PKGS := libevent libevent_openssl libpq hiredis libwebsockets libuv openssl inih zlib
+PKGS := libevent libevent_openssl libpq hiredis libwebsockets libuv openssl libargon2 inih zlib
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lpthread -lm
 

@@ -4,6 +4,7 @@
 #define XORJ_APP_APP_H
 
 #include "app/door.h"
+#include "app/first.h"
 #include "connectors/feeds.h"
 #include "connectors/rpc.h"
 #include "connectors/wallet.h"
@@ -25,6 +26,8 @@ typedef struct {
     metrics_t *metrics;
     loop_t *loop;
     store_t *store;
+    worker_t *worker; /* hashes passwords */
+    first_t *first;
     eng_conf_t eng_conf;
     engine_t *engine;
     door_queue_t *door;

@@ -9,6 +9,7 @@ int cmd_migrate(int argc, char **argv);
 int cmd_check_config(int argc, char **argv);
 int cmd_token(int argc, char **argv);
 int cmd_record(int argc, char **argv);
+int cmd_user(int argc, char **argv);
 int cmd_replay(int argc, char **argv);
 int cmd_audit(int argc, char **argv);
 int cmd_openapi(int argc, char **argv);

@@ -1,5 +1,5 @@
-/* `xorj token`: tokens for load runs and for operators, signed with the configured key. Wallet tokens get a live session
- * row (and a user) in the database first, so they work at once and can be revoked like any other. */
+/* `xorj token`: tokens for load runs and for operators, signed with the configured key. Each gets a live session row (and
+ * a wallet its user) in the database first, so it works at once and can be revoked like any other. */
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,17 +62,27 @@ static int parse(int argc, char **argv, args_t *a)
     return 0;
 }
 
+static int not_stored(void)
+{
+    fprintf(stderr, "xorj token: the sessions could not be stored; is PostgreSQL up and `xorj migrate` done?\n");
+    return 1;
+}
+
 static int mint_role(const cfg_t *c, const args_t *a)
 {
-    char jti[37], token[1024];
+    char token[1024];
+    struct session_row row = {.wallet = ""};
     int64_t now = wall_us() / 1000000;
     int64_t ttl = a->ttl_s ? a->ttl_s : c->auth_operator_ttl_s;
     if (strcmp(a->role, "admin") != 0 && strcmp(a->role, "operator") != 0 && strcmp(a->role, "viewer") != 0)
         return bad("--role takes admin, operator or viewer");
     if (ttl > c->auth_operator_ttl_s) return bad("--ttl is longer than auth.operator_ttl_s");
-    uuid4(jti);
-    struct token_in in = {.jti = jti, .user_id = a->role, .role = a->role, .issued_s = now, .expires_s = now + ttl};
+    uuid4(row.jti);
+    snprintf(row.role, sizeof row.role, "%s", a->role);
+    snprintf(row.user_id, sizeof row.user_id, "cli.%s", a->role);
+    struct token_in in = {.jti = row.jti, .user_id = row.user_id, .role = a->role, .issued_s = row.issued_s = now, .expires_s = row.expires_s = now + ttl};
     if (token_mint(c, &in, token, sizeof token)) return 1;
+    if (sessions_mint(c, &row, 1)) return not_stored();
     printf("%s\n", token);
     return 0;
 }
@@ -136,10 +146,7 @@ int cmd_token(int argc, char **argv)
     struct session_row *rows = calloc(n, sizeof *rows);
     if (!rows) return 1;
     rc = fill(&c, &a, rows, n);
-    if (!rc && sessions_mint(&c, rows, n)) {
-        fprintf(stderr, "xorj token: the sessions could not be stored; is PostgreSQL up and `xorj migrate` done?\n");
-        rc = 1;
-    }
+    if (!rc && sessions_mint(&c, rows, n)) rc = not_stored();
     if (!rc) rc = print_rows(&c, rows, n);
     free(rows);
     return rc;

@@ -18,6 +18,7 @@ static const verb_t verbs[] = {
     {"token", cmd_token, "mint tokens: xorj token [-c FILE] --wallets N | --wallet ADDRESS | --role admin|operator|viewer [--ttl SECONDS]"},
     {"record", cmd_record, "keep what the configured feeds say in journals: xorj record [-c FILE] [--dir DIR] [--seconds N]"},
     {"replay", cmd_replay, "recorded frames into books: xorj replay [--protocol P] --books OUT.json | --frames OUT.jsonl | --list  FILE.jsonl | JOURNAL"},
+    {"user", cmd_user, "accounts of operators: xorj user [-c FILE] add NAME --role ROLE [--stdin] | password NAME [--stdin] | delete NAME | list [--json]"},
     {"audit", cmd_audit, "walk the hash chain of the audit log: xorj audit verify [-c FILE] [--json]"},
     {"openapi", cmd_openapi, "print the description of the API, as /api/openapi.json serves it: xorj openapi [-c FILE]"},
     {"version", cmd_version, "print version and commit"},

@@ -14,7 +14,7 @@
 #include "base/crypto.h"
 #include "reactor/log.h"
 
-enum { DOOR_BYTES = 16 << 20, TICK_MS = 100, PROBE_MS = 20 };
+enum { DOOR_BYTES = 16 << 20, TICK_MS = 100, PROBE_MS = 20, HASH_NICE = 10 };
 
 /* ---- effects of the engine ---------------------------------------------------------------------------------------- */
 
@@ -220,6 +220,12 @@ static bool boot_api(app_t *a)
     if (!a->store) return fail("storage", "out of memory");
     a->api = api_new(a->loop, a->metrics, &a->cfg, a->store, a->engine, door_of(a->door), views);
     if (!a->api) return fail("api", "out of memory");
+    worker_conf_t wc = {.threads = (unsigned)a->cfg.auth_hash_threads, .waiting_max = (unsigned)a->cfg.auth_hash_waiting, .nice = HASH_NICE};
+    a->worker = worker_open(a->loop, a->metrics, &wc);
+    if (!a->worker) return fail("worker threads", "out of memory, threads or descriptors");
+    api_set_worker(a->api, a->worker);
+    a->first = first_new(a->loop, &a->cfg, a->store, a->worker);
+    if (!a->first) return fail("first account", "out of memory");
     hub_conf_t hc = hub_conf(&a->cfg);
     a->hub = hub_open(a->loop, a->metrics, &hc, api_hub_hooks(a->api));
     if (!a->hub) return fail("websocket hub", "out of memory");
@@ -298,7 +304,10 @@ static void down(app_t *a)
     wallets_free(a->wallets);
     prices_free(a->prices);
     market_close(&(market_io_t){a->journal, a->httpc, a->rpc});
+    if (a->api) api_set_worker(a->api, NULL);
+    worker_close(a->worker);
     if (a->store) store_close(a->store);
+    first_free(a->first);
     if (a->http) http_close(a->http);
     if (a->loop) loop_end_turn(a->loop);
     if (a->hub) hub_free(a->hub);

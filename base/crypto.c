@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,6 +108,12 @@ void hmac_sha256(span_t key, span_t msg, uint8_t out[32])
     XASSERT(EVP_DigestUpdate(ctx, pad, sizeof pad) == 1 && EVP_DigestUpdate(ctx, inner, sizeof inner) == 1);
     md_end(ctx, out);
     OPENSSL_cleanse(pad, sizeof pad);
+}
+
+void hmac_sha1(span_t key, span_t msg, uint8_t out[20])
+{
+    unsigned n = 0;
+    XASSERT(HMAC(EVP_sha1(), key.p, (int)key.n, (const unsigned char *)msg.p, msg.n, out, &n) && n == 20);
 }
 
 bool ct_equal(const void *a, const void *b, size_t n)

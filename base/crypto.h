@@ -21,6 +21,7 @@ void sha256_add(sha256_ctx_t *c, const void *in, size_t n);
 void sha256_end_free(sha256_ctx_t *c, uint8_t out[32]);
 
 void hmac_sha256(span_t key, span_t msg, uint8_t out[32]);
+void hmac_sha1(span_t key, span_t msg, uint8_t out[20]); /* only for the codes of RFC 6238 */
 bool ct_equal(const void *a, const void *b, size_t n); /* time does not depend on where they differ */
 
 /* XE_AUTH: not a valid signature, or a key that must not be trusted. */

@@ -51,6 +51,7 @@ group_build() {
     need_pc libwebsockets libwebsockets-dev
     need_pc libuv libuv1-dev
     need_pc openssl libssl-dev
+    need_pc libargon2 libargon2-dev
     need_pc inih libinih-dev
     need_pc zlib zlib1g-dev
     have_file /usr/include/jsmn.h /usr/local/include/jsmn.h || need libjsmn-dev jsmn.h

@@ -542,7 +542,7 @@ server_start() { # port
 # ---- the whole ------------------------------------------------------------------------------------------------------
 
 prepare() {
-    mkdir -p "$LOG" || exit 1
+    mkdir -p "$LOG" && chmod 700 "$LOG" || exit 1 # the server prints its first password there
     exec 9>"$RUN_DIR/lock"
     flock -w "${1:-3}" 9 || {
         warn "another command is at work in ${RUN_DIR#"$ROOT"/}"

@@ -245,6 +245,11 @@ static void make_counters(api_t *a)
     a->n.invalid_schema = metrics_ctr(a->metrics, bad, "error_type=\"schema\"", bad_help);
     a->n.invalid_type = metrics_ctr(a->metrics, bad, "error_type=\"content_type\"", bad_help);
     a->n.invalid_query = metrics_ctr(a->metrics, bad, "error_type=\"query\"", bad_help);
+    a->n.login_ok = metrics_ctr(a->metrics, "operator_logins_total", "result=\"ok\"", "Sign-ins of operators");
+    a->n.login_failed = metrics_ctr(a->metrics, "operator_logins_total", "result=\"refused\"", "Sign-ins of operators");
+    a->n.login_throttled = metrics_ctr(a->metrics, "operator_logins_total", "result=\"throttled\"", "Sign-ins of operators");
+    a->n.hash_full = metrics_ctr(a->metrics, "operator_logins_total", "result=\"busy\"", "Sign-ins of operators");
+    a->n.refresh_reused = metrics_ctr(a->metrics, "refresh_reused_total", NULL, "Refresh tokens used twice: the family was revoked");
     for (lim_class_t c = LIM_NONE + 1; c < LIM_N; c++) {
         snprintf(labels, sizeof labels, "class=\"%s\"", lim_name(c));
         a->n.limited[c] = metrics_ctr(a->metrics, "rate_limited_total", labels, "Requests refused by a rate limit");
@@ -265,6 +270,7 @@ api_t *api_new(loop_t *l, metrics_t *m, const cfg_t *cfg, store_t *store, const 
     a->tokens = tcache_new(TOKENS_KEPT, a->sip);
     a->limits = limits_new((unsigned)cfg->limits_keys_max, a->sip);
     a->tickets = tickets_new(a->sip);
+    password_dummy(a->dummy_hash);
     a->stats = stats_new(m);
     a->openapi = openapi_new();
     a->idems = idems_new(a);
@@ -296,6 +302,8 @@ void api_reload(api_t *a)
     siws_issuer_init(&a->issuer, a->cfg);
     tcache_clear(a->tokens);
 }
+
+void api_set_worker(api_t *a, worker_t *w) { a->worker = w; }
 
 http_hooks_t api_http_hooks(api_t *a) { return (http_hooks_t){on_head, on_request, on_done, a}; }
 

@@ -9,6 +9,7 @@
 #include "reactor/hub.h"
 #include "reactor/loop.h"
 #include "reactor/metrics.h"
+#include "reactor/worker.h"
 #include "storage/store.h"
 
 typedef struct api api_t;
@@ -28,6 +29,7 @@ void api_reload(api_t *a); /* live settings changed */
 http_hooks_t api_http_hooks(api_t *a);
 hub_hooks_t api_hub_hooks(api_t *a);
 void api_set_hub(api_t *a, hub_t *hub); /* makes the topics */
+void api_set_worker(api_t *a, worker_t *w); /* for password hashes; NULL before it is closed */
 
 /* Effects that subscribers hear; called by app/ while it applies effects. */
 void api_publish_opp(api_t *a, const opp_t *o, const char *pair_name);

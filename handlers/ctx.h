@@ -2,6 +2,7 @@
 #ifndef XORJ_HANDLERS_CTX_H
 #define XORJ_HANDLERS_CTX_H
 
+#include "base/password.h"
 #include "handlers/answer.h"
 #include "handlers/api.h"
 #include "handlers/jwt.h"
@@ -33,7 +34,9 @@ enum {
     ROUTE_TEXT = 1024,      /* the answer is plain text */
     ROUTE_REFUSES = 2048,   /* answers 401 though anybody may call it: what is sent proves who sends it */
     ROUTE_UPGRADE = 4096,   /* becomes a socket */
-    ROUTE_FORBIDS = 8192    /* may answer 403 though the row itself lets everybody in */
+    ROUTE_FORBIDS = 8192,   /* may answer 403 though the row itself lets everybody in */
+    ROUTE_LOGIN = 16384,    /* not with an API key: 403 */
+    ROUTE_LIMITED = 32768   /* also for who must change his password first */
 };
 
 #define ROUTE_ARGS_MAX 2
@@ -64,6 +67,7 @@ typedef struct {
     bool known;           /* who is set */
     bool cookie;          /* by the session cookie */
     const char *deny;     /* why guard_admit said XE_DENIED; NULL: the ordinary text */
+    bool limited;         /* must change his password before anything else */
     principal_t who;
     span_t arg[ROUTE_ARGS_MAX];
     query_t query;
@@ -96,6 +100,9 @@ struct api {
     tcache_t *tokens;
     limits_t *limits;
     tickets_t *tickets;
+    worker_t *worker; /* hashes passwords; NULL before it is there and when it is going */
+    unsigned hashing;      /* requests that hash or wait for it */
+    char dummy_hash[PASSWORD_HASH_MAX];
     stream_t *stream;
     stats_t *stats;
     openapi_t *openapi;
@@ -104,7 +111,8 @@ struct api {
     unsigned digests; /* book digests being made */
     struct book_job *digest_head, *digest_tail; /* and those waiting for their turn */
     unsigned digests_waiting;
-    struct { ctr_t *header, *token, *session, *role; ctr_t *limited[LIM_N]; ctr_t *invalid_json, *invalid_schema, *invalid_type, *invalid_query; } n;
+    struct { ctr_t *header, *token, *session, *role; ctr_t *limited[LIM_N]; ctr_t *invalid_json, *invalid_schema, *invalid_type, *invalid_query;
+        ctr_t *login_ok, *login_failed, *login_throttled, *hash_full, *refresh_reused; } n;
     gauge_t *in_flight, *limit_entries, *limit_evicted;
 };
 

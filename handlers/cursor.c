@@ -1,6 +1,7 @@
 #include "handlers/cursor.h"
 
 #include "base/codec.h"
+#include "handlers/answer.h"
 
 void cursor_text(int64_t row, char out[CURSOR_TEXT])
 {
@@ -26,3 +27,18 @@ int cursor_fits(const char *text, unsigned long n)
     int64_t unused;
     return cursor_parse(span_make(text, n), &unused) == XE_OK;
 }
+
+void put_page(jw_t *w, unsigned limit, const char *next, int64_t total)
+{
+    jw_key(w, "pagination");
+    jw_obj(w);
+    put_i64(w, "limit", limit);
+    put_bool(w, "has_more", next != NULL);
+    put_str(w, "next_cursor", next);
+    put_i64(w, "total_count", total);
+    jw_end(w);
+}
+
+const schema_t page_members[] = {
+    S_REQ("limit", SC_INT), S_REQ("has_more", SC_BOOL), S_NUL("next_cursor", SC_STR), S_REQ("total_count", SC_INT), S_END,
+};

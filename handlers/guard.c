@@ -4,22 +4,28 @@
 
 #include "base/codec.h"
 #include "base/crypto.h"
+#include "handlers/apikey.h"
 #include "handlers/cookie.h"
+#include "storage/keys.h"
 #include "storage/users.h"
 
 typedef struct {
     req_t *r;
     void (*next)(req_t *r, xerr_t err);
+    span_t text;      /* of an API key */
+    uint8_t hash[32]; /* its SHA-256 */
 } wait_t;
 
 static void on_session(void *ctx, xerr_t err, const session_t *s);
+static void on_key(void *ctx, xerr_t err, const api_key_t *k);
 
-static uint64_t principal_key(const api_t *a, const claims_t *c)
+static uint64_t principal_key(const api_t *a, const principal_t *p)
 {
     char text[64];
-    size_t n = strlen(c->role == ROLE_WALLET ? c->wallet : c->user_id);
-    text[0] = (char)('0' + c->role);
-    memcpy(text + 1, c->role == ROLE_WALLET ? c->wallet : c->user_id, n);
+    const char *who = p->c.role == ROLE_WALLET ? p->c.wallet : p->by_key ? p->c.jti : p->c.user_id;
+    size_t n = strlen(who);
+    text[0] = (char)('0' + p->c.role);
+    memcpy(text + 1, who, n);
     return siphash(a->sip, text, n + 1) | 1;
 }
 
@@ -36,41 +42,37 @@ static bool verify(req_t *r, span_t token)
     api_t *a = api_of(r);
     call_t *c = call_of(r);
     const principal_t *hit = tcache_get(a->tokens, token, now_s(a));
-    if (hit) {
+    if (hit && !hit->by_key) {
         c->who = *hit;
         return true;
     }
     if (jwt_verify(&a->keys, token, now_s(a), req_arena(r), &c->who.c)) return false;
-    c->who.key = principal_key(a, &c->who.c);
+    c->who.key = principal_key(a, &c->who);
     tcache_put(a->tokens, token, &c->who);
     return true;
 }
 
 static bool session_fits(const api_t *a, const claims_t *c, const session_t *s)
 {
-    return span_is(span_of(s->wallet), c->wallet) && span_is(span_of(s->jti), c->jti) && s->expires_s > now_s(a);
+    return span_is(span_of(s->wallet), c->wallet) && (c->wallet[0] || span_is(span_of(s->user_id), c->user_id)) &&
+           span_is(span_of(s->jti), c->jti) && s->expires_s > now_s(a);
 }
 
-/* Operators have no session row yet: `xorj token --role` signs a short-lived access token, judged by signature and expiry. */
 static void check_session(req_t *r, void (*next)(req_t *r, xerr_t err))
 {
     api_t *a = api_of(r);
     call_t *c = call_of(r);
     const session_t *s;
     wait_t *w;
-    if (c->who.c.role != ROLE_WALLET) {
-        c->known = true;
-        next(r, XE_OK);
-        return;
-    }
     s = session_peek(a->store, span_of(c->who.c.jti));
     if (s && session_fits(a, &c->who.c, s)) {
         c->known = true;
+        c->limited = s->limited;
         next(r, XE_OK);
         return;
     }
     w = req_alloc(r, sizeof *w);
-    *w = (wait_t){req_hold(r), next};
+    *w = (wait_t){.r = req_hold(r), .next = next};
     session_check(a->store, span_of(c->who.c.jti), on_session, w);
 }
 
@@ -83,10 +85,74 @@ static void on_session(void *ctx, xerr_t err, const session_t *s)
     if (err == XE_NOT_FOUND) err = XE_AUTH;
     if (err == XE_AUTH) ctr_inc(a->n.session);
     c->known = !err;
+    c->limited = !err && s->limited;
     /* A status page that anybody may read answers also while nobody can be asked: as to anybody. */
     if ((err != XE_AUTH || c->cookie) && c->route->access == ACCESS_OPTIONAL) err = XE_OK;
     if (!req_answered(w.r)) w.next(w.r, err);
     req_drop(w.r);
+}
+
+/* ---- API keys ----------------------------------------------------------------------------------------------------- */
+
+/* XE_AGAIN: its session is to be asked; XE_OK: storage is asked for the key and goes on by itself. */
+static xerr_t check_key(req_t *r, span_t text, void (*next)(req_t *r, xerr_t err))
+{
+    api_t *a = api_of(r);
+    char id[37];
+    uint8_t hash[32];
+    const principal_t *hit = tcache_get(a->tokens, text, now_s(a));
+    if (hit && hit->by_key) {
+        call_of(r)->who = *hit;
+        key_used(a->store, hit->c.jti);
+        return XE_AGAIN;
+    }
+    if (!apikey_read(text, id, hash)) return XE_AUTH;
+    wait_t *w = req_alloc(r, sizeof *w);
+    *w = (wait_t){.r = req_hold(r), .next = next, .text = text};
+    memcpy(w->hash, hash, sizeof w->hash);
+    key_get(a->store, id, on_key, w);
+    return XE_OK;
+}
+
+static xerr_t admit_key(const wait_t *w, const api_key_t *k)
+{
+    api_t *a = api_of(w->r);
+    principal_t *p = &call_of(w->r)->who;
+    if (!ct_equal(k->hash, w->hash, sizeof w->hash) || k->expires_s <= now_s(a)) return XE_AUTH;
+    *p = (principal_t){.by_key = true, .c = {.issued_s = k->issued_s, .expires_s = k->expires_s}};
+    memcpy(p->c.jti, k->id, sizeof p->c.jti);
+    memcpy(p->c.user_id, k->owner, sizeof k->owner);
+    if (role_parse(span_of(k->role), &p->c.role) || p->c.role < ROLE_VIEWER) return XE_AUTH;
+    p->key = principal_key(a, p);
+    tcache_put(a->tokens, w->text, p);
+    key_used(a->store, k->id);
+    return XE_OK;
+}
+
+static void on_key(void *ctx, xerr_t err, const api_key_t *k)
+{
+    wait_t w = *(wait_t *)ctx;
+    if (!err) err = admit_key(&w, k);
+    if (err == XE_AUTH) ctr_inc(api_of(w.r)->n.token);
+    if (req_answered(w.r)) {
+        req_drop(w.r);
+        return;
+    }
+    if (!err) check_session(w.r, w.next);
+    else w.next(w.r, err);
+    req_drop(w.r);
+}
+
+/* X-API-Key, or Authorization: ApiKey. One credential and no more. */
+static bool key_header(const req_t *r, span_t *text)
+{
+    bool own = req_header(r, "x-api-key", text), other;
+    span_t header;
+    other = req_header(r, "authorization", &header);
+    if (own) return !other && req_header_count(r, "x-api-key") == 1;
+    if (!other || header.n < 8 || memcmp(header.p, "ApiKey ", 7) != 0) return false;
+    *text = span_make(header.p + 7, header.n - 7);
+    return true;
 }
 
 static bool wants_token(access_t access)
@@ -123,6 +189,13 @@ void guard_identify(req_t *r, void (*next)(req_t *r, xerr_t err))
     xerr_t err;
     if (!wants_token(c->route->access)) {
         next(r, XE_OK);
+    } else if (key_header(r, &token)) {
+        err = check_key(r, token, next);
+        if (err == XE_AGAIN) check_session(r, next);
+        else if (err) ctr_inc(a->n.token), next(r, err);
+    } else if (req_header(r, "x-api-key", &header)) {
+        ctr_inc(a->n.header);
+        next(r, XE_AUTH);
     } else if (req_header(r, "authorization", &header)) {
         bool ok = bearer(header, &token);
         if (ok && verify(r, token)) {
@@ -158,6 +231,15 @@ static bool forged(const req_t *r)
     return c->deny != NULL;
 }
 
+/* What neither role nor ownership says. */
+static bool refused(const req_t *r)
+{
+    call_t *c = call_of(r);
+    if (c->known && c->limited && !(c->route->flags & ROUTE_LIMITED)) c->deny = "The password must be changed first: POST /api/v1/auth/password";
+    else if (c->known && c->who.by_key && (c->route->flags & ROUTE_LOGIN)) c->deny = "An API key may not do this: sign in";
+    return c->deny != NULL;
+}
+
 xerr_t guard_admit(const req_t *r)
 {
     const call_t *c = call_of(r);
@@ -174,7 +256,7 @@ xerr_t guard_admit(const req_t *r)
     case ACCESS_OPERATOR: ok = role >= ROLE_OPERATOR; break;
     case ACCESS_ADMIN: ok = role >= ROLE_ADMIN; break;
     }
-    return ok && !foreign(r) && !forged(r) ? XE_OK : XE_DENIED;
+    return ok && !foreign(r) && !forged(r) && !refused(r) ? XE_OK : XE_DENIED;
 }
 
 /* ---- addresses ---------------------------------------------------------------------------------------------------- */

@@ -1,4 +1,4 @@
-/* Who is calling: the Authorization header (or a ticket) to a principal, and whether its session lives. */
+/* Who is calling: the Authorization header, an API key or a ticket to a principal, and whether its session lives. */
 #ifndef XORJ_HANDLERS_GUARD_H
 #define XORJ_HANDLERS_GUARD_H
 

@@ -1,7 +1,7 @@
 /* Session tokens: JWT, HS256 only, signed with a key named by kid in a fixed table.
  *
  * Kinds are told apart by `aud`: a wallet session ("xorj:wallet", whose jti must also be a live session row) and an
- * operator access token ("xorj:operator", carrying a role). Neither opens the other's door. Verification is pure: it
+ * operator access token ("xorj:operator", carrying a role; jti likewise). Neither opens the other's door. Verification is pure: it
  * proves who signed and that the times hold; whether the session lives is asked elsewhere (handlers/guard.h). */
 #ifndef XORJ_HANDLERS_JWT_H
 #define XORJ_HANDLERS_JWT_H

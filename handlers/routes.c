@@ -12,6 +12,7 @@ enum { LISTS = sizeof lists / sizeof *lists };
 /* A venue or market of another spelling is merely one we do not have: 404, by the handler. */
 static const schema_t segments[] = {
     S_REQ("id", SC_UUID, .doc = "The id, in lower case."),
+    S_REQ("username", SC_STR, .min = 1, .max = 32, .doc = "Name of an account."),
     S_REQ("venue", SC_STR, .min = 1, .max = 1024, .doc = "The venue's name, such as coinbase."),
     S_REQ("market", SC_STR, .min = 1, .max = 1024, .doc = "The market's name at its venue, such as SOL-USD."),
     S_END,

@@ -9,6 +9,10 @@
     X(system)          \
     X(openapi)         \
     X(auth)            \
+    X(operators)       \
+    X(accounts)        \
+    X(keys)            \
+    X(totp)            \
     X(bot)             \
     X(bot_config)      \
     X(user)            \

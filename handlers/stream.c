@@ -189,7 +189,7 @@ static void on_recheck(void *ctx, xerr_t err, const session_t *session)
 static void recheck(sub_t *u, int64_t now_ns, unsigned *left)
 {
     later_t *l;
-    if (u->who.c.role != ROLE_WALLET || u->recheck_ns > now_ns || !*left || !(l = stream_later(u))) return;
+    if (u->recheck_ns > now_ns || !*left || !(l = stream_later(u))) return;
     --*left;
     u->recheck_ns = now_ns + RECHECK_S * 1000000000LL;
     session_watch(u->s->a->store, span_of(u->who.c.jti), on_recheck, l);

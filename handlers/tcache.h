@@ -8,7 +8,8 @@
 
 typedef struct {
     claims_t c;
-    uint64_t key; /* who it is, for limits and bounds: a keyed hash of kind and wallet or operator name */
+    uint64_t key; /* who it is, for limits and bounds: a keyed hash of kind and wallet or operator name, or of an API key's id */
+    bool by_key;  /* an API key, not a sign-in */
 } principal_t;
 
 typedef struct tcache tcache_t;

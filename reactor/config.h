@@ -99,6 +99,14 @@
     X(auth, wallet_ttl_s, INT, "86400", 60, 604800, F, "wallet session, absolute")                                         \
     X(auth, wallet_idle_s, INT, "1800", 1, 604800, F, "wallet session unused for so long has ended; each use puts it off")  \
     X(auth, operator_ttl_s, INT, "1800", 60, 86400, F, "operator access token")                                            \
+    X(auth, refresh_ttl_s, INT, "604800", 300, 7776000, F, "operator refresh token; each use gives a new one")             \
+    X(auth, hash_threads, INT, "2", 1, 16, F, "threads that hash passwords")                                               \
+    X(auth, hash_waiting, INT, "32", 1, 1000, F, "password hashes waiting for them; beyond: 429")                          \
+    X(auth, login_window_s, INT, "300", 10, 86400, F, "failed sign-ins of operators are counted over this time")           \
+    X(auth, login_fails_user, INT, "5", 1, 1000, F, "failed sign-ins of one account; beyond: 429")                         \
+    X(auth, login_fails_addr, INT, "20", 1, 10000, F, "failed sign-ins from one address; beyond: 429")                     \
+    X(auth, api_keys_max, INT, "50", 1, 1000, F, "live API keys of one account; beyond: 422")                              \
+    X(auth, admin_password, STR, "", 0, 128, S, "first password of the account admin; empty: a random one, printed once")  \
     X(auth, nonce_ttl_s, INT, "300", 10, 3600, F, "sign-in message")                                                       \
     X(bot, default_enabled, BOOL, "false", 0, 0, F, "state of a wallet that never chose")                                  \
     X(bot, kill_switch_key, STR, "", 0, 200, S, "authorization_key of POST /api/bot/emergency; empty: only admins have the kill switch") \

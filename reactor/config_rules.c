@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/password.h"
 #include "reactor/config_internal.h"
 #include "reactor/log.h"
 
@@ -352,5 +353,7 @@ xerr_t cfg_check_secrets(const cfg_t *c, buf_t *errors)
         if ((why = weakness(keys[i].secret))) buf_fmt(errors, "configuration: jwt_previous in [auth], key '%s' %s\n", keys[i].kid, why);
     if (!strcmp(c->server_environment, "production") && first_guess(c->database_password))
         buf_str(errors, "configuration: password in [database] is one that everybody tries first\n");
+    why = c->auth_admin_password[0] ? password_weakness(span_of(c->auth_admin_password), SPAN_LIT("admin")) : NULL;
+    if (why) buf_fmt(errors, "configuration: admin_password in [auth] is refused: %s\n", why);
     return errors->n > before ? XE_BAD_INPUT : XE_OK;
 }

@@ -32,7 +32,7 @@
 #define BUS_LIST(X)                                                     \
     X(SESSION, 's', "jti of a session that was revoked")                \
     X(WALLET, 'w', "wallet whose settings or user row changed")         \
-    X(OPERATOR, 'o', "operator whose account or tokens changed")        \
+    X(OPERATOR, 'o', "jti of a session whose account changed")           \
     X(API_KEY, 'k', "id of an API key that changed")                    \
     X(BOT, 'b', "a bot's new state; posted after its commit, see bots") \
     X(NOTICE, 'n', "anything a subscriber should hear; posted")

@@ -155,22 +155,23 @@ static xerr_t mint(pgb_t *b, const char *const *params, struct session_row *out,
 {
     const pg_rows_t *rows = NULL;
     /* Each statement names every parameter, so that all types are known. */
-#define GIVEN "WITH p AS (SELECT $1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::bool) "
+#define GIVEN "WITH p AS (SELECT $1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::bool, $6::text[]) "
     static const char *const steps[] = {
         GIVEN "INSERT INTO users (wallet_address) SELECT DISTINCT w FROM unnest($2::text[]) AS w WHERE w IS NOT NULL ON CONFLICT DO NOTHING",
         GIVEN "INSERT INTO user_settings (wallet_address, user_id) SELECT wallet_address, id FROM users WHERE wallet_address = ANY ($2::text[])"
         " ON CONFLICT DO NOTHING",
         GIVEN "INSERT INTO bot_states (user_vault_address, is_enabled, version) SELECT DISTINCT w, $5::bool, 0 FROM unnest($2::text[]) AS w"
         " WHERE w IS NOT NULL ON CONFLICT DO NOTHING",
-        GIVEN "INSERT INTO sessions (jti, user_id, wallet, kind, issued_at, expires_at) SELECT j, u.id, w, CASE WHEN w IS NULL THEN 'operator'"
-        " ELSE 'wallet' END, to_timestamp(i), to_timestamp(e) FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[]) AS q(j, w, i, e)"
+        GIVEN "INSERT INTO sessions (jti, user_id, wallet, kind, operator, role, issued_at, expires_at) SELECT j, u.id, w,"
+        " CASE WHEN w IS NULL THEN 'operator' ELSE 'wallet' END, CASE WHEN w IS NULL THEN 'cli.' || r END, r, to_timestamp(i), to_timestamp(e)"
+        " FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $6::text[]) AS q(j, w, i, e, r)"
         " LEFT JOIN users u ON u.wallet_address = q.w",
         GIVEN "SELECT u.id FROM unnest($2::text[]) WITH ORDINALITY AS q(w, o) LEFT JOIN users u ON u.wallet_address = q.w ORDER BY q.o",
     };
     xerr_t err = pgb_exec(b, "BEGIN");
 #undef GIVEN
     for (unsigned i = 0; i < sizeof steps / sizeof *steps && !err; i++)
-        err = pgb_query(b, steps[i], 5, params, &rows);
+        err = pgb_query(b, steps[i], 6, params, &rows);
     for (unsigned i = 0; i < n && !err; i++)
         pg_copy(rows, i, 0, out[i].user_id, sizeof out[i].user_id);
     if (err) {
@@ -182,20 +183,21 @@ static xerr_t mint(pgb_t *b, const char *const *params, struct session_row *out,
 
 xerr_t sessions_mint(const cfg_t *cfg, struct session_row *rows, unsigned n)
 {
-    buf_t a[4];
+    buf_t a[5];
     if (n == 0)
         return XE_OK;
-    for (unsigned k = 0; k < 4; k++)
+    for (unsigned k = 0; k < 5; k++)
         buf_init(&a[k], 64u << 20);
     for (unsigned i = 0; i < n; i++) {
         arr_add(&a[0], rows[i].jti);
         arr_add(&a[1], rows[i].wallet);
         arr_num(&a[2], rows[i].issued_s);
         arr_num(&a[3], rows[i].expires_s);
+        arr_add(&a[4], rows[i].role);
     }
     xerr_t err = XE_TOO_BIG;
     bool fits = true;
-    for (unsigned k = 0; k < 4; k++) {
+    for (unsigned k = 0; k < 5; k++) {
         buf_add(&a[k], "}", 2);
         fits = fits && !a[k].failed;
     }
@@ -203,9 +205,9 @@ xerr_t sessions_mint(const cfg_t *cfg, struct session_row *rows, unsigned n)
     if (fits)
         err = XE_DOWN;
     if (b)
-        err = mint(b, (const char *const[]){a[0].p, a[1].p, a[2].p, a[3].p, cfg->bot_default_enabled ? "t" : "f"}, rows, n);
+        err = mint(b, (const char *const[]){a[0].p, a[1].p, a[2].p, a[3].p, cfg->bot_default_enabled ? "t" : "f", a[4].p}, rows, n);
     pgb_close(b);
-    for (unsigned k = 0; k < 4; k++)
+    for (unsigned k = 0; k < 5; k++)
         buf_fini(&a[k]);
     return err;
 }

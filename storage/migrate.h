@@ -11,9 +11,9 @@ typedef enum { MIGRATE_APPLY, MIGRATE_DRY_RUN, MIGRATE_STATUS } migrate_mode_t;
 xerr_t migrate_run(const cfg_t *cfg, migrate_mode_t mode);
 int migrate_wanted(void); /* version of the newest migration built in */
 /* For `xorj token`: creates users and live sessions of n wallets in one transaction, so that tokens work at once.
- * wallet "": a session of an operator, with no user. */
+ * wallet "": a session of the command line for that role, with no user and no account; its name is "cli.ROLE". */
 struct session_row {
-    char jti[37], wallet[48]; /* in */
+    char jti[37], wallet[48], role[12]; /* in */
     long long issued_s, expires_s;
     char user_id[37]; /* out: of the new or the existing user */
 };

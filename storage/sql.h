@@ -106,8 +106,10 @@ enum { SQL_LANE_WRITER = 1, SQL_LANE_SLOW = 2, SQL_LANE_READER = 4, SQL_LANE_HOU
       " LEFT JOIN risk_state g ON g.scope = 'global' LEFT JOIN risk_state o ON o.scope = 'operator:' || k.w"               \
       " LEFT JOIN risk_state h ON h.scope = 'wallet:' || k.w")                                                             \
     X(SQL_SESSION_GET, SQL_LANE_READER, 1,                                                                                 \
-      "SELECT user_id, wallet, extract(epoch FROM issued_at)::bigint, extract(epoch FROM expires_at)::bigint,"             \
-      " revoked_at IS NOT NULL, CASE WHEN kind = 'wallet' THEN us(seen_at) ELSE 0 END FROM sessions WHERE jti = $1::uuid") \
+      "SELECT coalesce(s.user_id::text, s.operator), s.wallet, extract(epoch FROM s.issued_at)::bigint,"                   \
+      " extract(epoch FROM s.expires_at)::bigint, s.revoked_at IS NOT NULL,"                                               \
+      " CASE WHEN s.kind = 'wallet' THEN us(s.seen_at) ELSE 0 END, s.kind = 'operator' AND coalesce(o.must_change, false)" \
+      " FROM sessions s LEFT JOIN operators o ON o.username = s.operator WHERE s.jti = $1::uuid")                          \
     X(SQL_SESSION_CREATE, SQL_LANE_READER, 10,                                                                             \
       "SELECT session_create($1::uuid, $2::uuid, $3, $4::bigint, $5::bigint, $6::bool, $7, $8, $9, $10)")                  \
     X(SQL_SESSION_REFRESH, SQL_LANE_READER, 8,                                                                             \
@@ -120,6 +122,44 @@ enum { SQL_LANE_WRITER = 1, SQL_LANE_SLOW = 2, SQL_LANE_READER = 4, SQL_LANE_HOU
       "SELECT jti, us(revoked_at) FROM sessions WHERE revoked_at >= to_timestamp($1::bigint / 1e6)"                        \
       " AND expires_at > now() ORDER BY revoked_at LIMIT 10000")                                                           \
     X(SQL_NONCE_CONSUME, SQL_LANE_READER, 4, "SELECT nonce_consume($1::uuid, $2, $3, $4::bigint)")                         \
+    X(SQL_LOGIN_BEGIN, SQL_LANE_READER, 5, "SELECT * FROM login_begin($1, $2, $3::int, $4::int, $5::int)")                 \
+    X(SQL_LOGIN_FORGIVE, SQL_LANE_READER, 2, "SELECT login_forgive($1, $2)")                                              \
+    X(SQL_OP_LOGIN, SQL_LANE_READER, 10,                                                                                   \
+      "SELECT * FROM operator_login($1::uuid, $2, $3, $4::bigint, $5::uuid, $6::bytea, $7::bigint, $8::bigint, $9, $10)")  \
+    X(SQL_OP_REFRESH, SQL_LANE_READER, 6,                                                                                  \
+      "SELECT * FROM operator_refresh($1::uuid, $2::bytea, $3::bytea, $4::bigint, $5, $6)")                                \
+    X(SQL_OP_GET, SQL_LANE_READER, 1,                                                                                      \
+      "SELECT username, role, must_change, totp_on, us(created_at), us(last_login_at), encode(totp_secret, 'hex'),"        \
+      " totp_used FROM operators WHERE username = $1")                                                                     \
+    X(SQL_OP_LIST, SQL_LANE_READER, 2,                                                                                     \
+      "SELECT username, role, must_change, totp_on, us(created_at), us(last_login_at), n"                                  \
+      " FROM (SELECT count(*) AS n FROM operators) c LEFT JOIN (SELECT * FROM operators WHERE username > $1"               \
+      " ORDER BY username LIMIT $2::int) o ON true ORDER BY username")                                                     \
+    X(SQL_OP_ADD, SQL_LANE_READER, 9, "SELECT operator_add($1::uuid, $2, $3, $4, $5::bool, $6, $7, $8, $9)")               \
+    X(SQL_OP_ANY, SQL_LANE_READER, 0, "SELECT EXISTS (SELECT FROM operators)")                                             \
+    X(SQL_OP_FIRST, SQL_LANE_READER, 3, "SELECT operator_first($1::uuid, $2, $3)")                                         \
+    X(SQL_OP_DELETE, SQL_LANE_READER, 6, "SELECT * FROM operator_delete($1::uuid, $2, $3, $4, $5, $6)")                    \
+    X(SQL_OP_PASSWORD, SQL_LANE_READER, 10,                                                                                \
+      "SELECT * FROM operator_password($1::uuid, $2, $3, $4, $5::bool, $6::uuid, $7, $8, $9, $10)")                        \
+    X(SQL_OP_TOTP, SQL_LANE_READER, 7, "SELECT operator_totp($1::uuid, $2, $3::bytea, $4::bigint, $5, $6, $7)")            \
+    X(SQL_KEY_GET, SQL_LANE_READER, 1,                                                                                     \
+      "SELECT encode(k.hash, 'hex'), k.owner, s.role, extract(epoch FROM s.issued_at)::bigint,"                            \
+      " extract(epoch FROM s.expires_at)::bigint"                                                                          \
+      " FROM api_keys k JOIN sessions s ON s.jti = k.id WHERE k.id = $1::uuid AND s.revoked_at IS NULL")                   \
+    X(SQL_KEY_USED, SQL_LANE_HOUSE, 1, "UPDATE api_keys SET last_used_at = now() WHERE id = $1::uuid")                     \
+    X(SQL_KEY_CREATE, SQL_LANE_READER, 13,                                                                                 \
+      "SELECT api_key_create($1::uuid, $2::uuid, $3, $4, $5, $6::text[], $7::bytea, $8::bigint, $9::bigint, $10::int,"     \
+      " $11, $12, $13)")                                                                                                   \
+    X(SQL_KEY_LIST, SQL_LANE_READER, 4,                                                                                    \
+      "SELECT k.id, k.name, k.owner, array_to_string(k.scopes, ' '), us(k.created_at), us(k.expires_at),"                  \
+      " us(k.last_used_at) FROM api_keys k JOIN sessions s ON s.jti = k.id WHERE s.revoked_at IS NULL"                     \
+      " AND k.expires_at > now() AND ($1::text IS NULL OR k.owner = $1)"                                                   \
+      " AND ($2::bigint = 0 OR (us(k.created_at), k.id) < ($2, $3::uuid))"                                                 \
+      " ORDER BY us(k.created_at) DESC, k.id DESC LIMIT $4::int")                                                          \
+    X(SQL_KEY_COUNT, SQL_LANE_READER, 1,                                                                                   \
+      "SELECT count(*) FROM api_keys k JOIN sessions s ON s.jti = k.id WHERE s.revoked_at IS NULL"                         \
+      " AND k.expires_at > now() AND ($1::text IS NULL OR k.owner = $1)")                                                  \
+    X(SQL_KEY_REVOKE, SQL_LANE_READER, 7, "SELECT api_key_revoke($1::uuid, $2::uuid, $3, $4, $5, $6, $7)")                 \
     X(SQL_PURGE, SQL_LANE_HOUSE, 0,                                                                                        \
       "WITH n AS (DELETE FROM used_nonces WHERE nonce IN (SELECT nonce FROM used_nonces"                                   \
       " WHERE expires_at < now() - interval '1 day' LIMIT 1000) RETURNING 1),"                                             \
@@ -128,7 +168,11 @@ enum { SQL_LANE_WRITER = 1, SQL_LANE_SLOW = 2, SQL_LANE_READER = 4, SQL_LANE_HOU
       " b AS (DELETE FROM audit_batch WHERE id IN (SELECT id FROM audit_batch"                                             \
       " WHERE at < now() - interval '1 day' LIMIT 100000) RETURNING 1),"                                                    \
       " i AS (DELETE FROM idempotency_keys WHERE (principal, key) IN (SELECT principal, key FROM idempotency_keys"         \
-      " WHERE expires_at < now() LIMIT 10000) RETURNING 1)"                                                                \
+      " WHERE expires_at < now() LIMIT 10000) RETURNING 1),"                                                               \
+      " r AS (DELETE FROM refresh_tokens WHERE hash IN (SELECT hash FROM refresh_tokens"                                   \
+      " WHERE expires_at < now() - interval '1 day' LIMIT 1000) RETURNING 1),"                                             \
+      " l AS (DELETE FROM login_attempts WHERE key IN (SELECT key FROM login_attempts"                                     \
+      " WHERE last < now() - interval '1 day' LIMIT 10000) RETURNING 1)"                                                   \
       " SELECT (SELECT count(*) FROM n), (SELECT count(*) FROM s)")                                                        \
     X(SQL_AUDIT_LIST, SQL_LANE_READER, 6,                                                                                  \
       "SELECT seq, us(at), actor, role, action, target, before, after, request_id, source_ip,"                             \

@@ -14,6 +14,7 @@
 #define SESSIONS_MAX 65536
 #define SESSIONS_BYTES (32u << 20)
 #define PERF_BYTES (128u << 20)
+#define KEY_USES_MAX 4096
 #define REDIS_INFLIGHT 4096
 #define REDIS_CONNECT_MS 1000
 #define SWEEP_BEATS 5
@@ -106,6 +107,13 @@ static void on_wallet_word(void *ctx, span_t wallet)
     store_t *s = ctx;
     if (wallet.n) wcache_moved(s, wallet);
     else wcache_moved_all(s);
+}
+
+/* An operator changed his password: this session of his may do more now than memory says. */
+static void on_operator_word(void *ctx, span_t jti)
+{
+    store_t *s = ctx;
+    if (jti.n) users_reload(s, jti);
 }
 
 static void on_redis_up(void *ctx)
@@ -307,6 +315,7 @@ static void open_links(store_t *s, metrics_t *m)
     s->bus = bus_open(s->l, &bc, m, &s->pgm, (bus_hooks_t){on_pg_up, on_pg_down, s});
     bus_on(s->bus, BUS_SESSION, on_session_word, s);
     bus_on(s->bus, BUS_WALLET, on_wallet_word, s);
+    bus_on(s->bus, BUS_OPERATOR, on_operator_word, s);
     buf_fini(&info);
 }
 
@@ -322,6 +331,8 @@ store_t *store_open(loop_t *l, metrics_t *m, const cfg_t *cfg)
                             metrics_ctr(m, "xorj_cache_evictions_total", "cache=\"session\"", "Entries that made room for newer ones"));
     s->perf = cache_new(l, (unsigned)cfg->cache_entries_max, PERF_BYTES,
                         metrics_ctr(m, "xorj_cache_evictions_total", "cache=\"performance\"", "Entries that made room for newer ones"));
+    s->key_uses = cache_new(l, KEY_USES_MAX, KEY_USES_MAX * 256,
+                            metrics_ctr(m, "xorj_cache_evictions_total", "cache=\"key_use\"", "Entries that made room for newer ones"));
     s->session_loads = flights_new();
     s->perf_loads = flights_new();
     s->opps = oppq_new(s, m);
@@ -377,6 +388,7 @@ void store_close(store_t *s)
     wcache_free(s->mine);
     cache_free(s->sessions);
     cache_free(s->perf);
+    cache_free(s->key_uses);
     soons_free(s->soons);
     free(s);
 }

@@ -29,7 +29,7 @@ struct store {
     pg_t *house;
     bus_t *bus;
     rds_t *rds; /* NULL when switched off */
-    cache_t *sessions, *perf;
+    cache_t *sessions, *perf, *key_uses;
     flights_t *session_loads, *perf_loads;
     oppq_t *opps;
     touches_t *touches;
@@ -68,6 +68,8 @@ bool store_pg_away(xerr_t err);                /* of these the caller may fall b
 void users_forget(store_t *s, span_t jti);   /* a revocation became known */
 struct audit_walk *audit_walk_new(store_t *s);
 void audit_walk_free(struct audit_walk *w); /* nothing of it is in flight any more */
+void users_ended(store_t *s, span_t jti);    /* this process committed one: out of the mirror as well */
+void users_reload(store_t *s, span_t jti);   /* what is remembered of it is out of date */
 oppq_t *oppq_new(store_t *s, metrics_t *m);
 void oppq_kick(store_t *s);                  /* the housekeeping link is up, or a beat */
 bool oppq_idle(const store_t *s);

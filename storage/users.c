@@ -111,8 +111,8 @@ static void mirror_put(store_t *s, const session_t *v)
     buf_t b;
     buf_init(&b, 1024);
     span_t k = mirror_key(span_of(v->jti), key);
-    buf_fmt(&b, "%s %s %lld %lld ", v->user_id[0] ? v->user_id : "-", v->wallet[0] ? v->wallet : "-", (long long)v->issued_s,
-            (long long)v->expires_s);
+    buf_fmt(&b, "%s %s %lld %lld %s ", v->user_id[0] ? v->user_id : "-", v->wallet[0] ? v->wallet : "-", (long long)v->issued_s,
+            (long long)v->expires_s, v->limited ? "L" : "-");
     store_seal(s, k, &b);
     snprintf(ms, sizeof ms, "%lld", (long long)left);
     if (!b.failed)
@@ -127,6 +127,18 @@ static void mirror_del(store_t *s, span_t jti)
         return;
     if (!rds_send(s->rds, 2, (span_t[]){SPAN_LIT("DEL"), mirror_key(jti, key)}, NULL, NULL))
         s->mirror_ok = false; /* until a full sweep has gone through */
+}
+
+void users_ended(store_t *s, span_t jti)
+{
+    users_forget(s, jti);
+    mirror_del(s, jti);
+}
+
+void users_reload(store_t *s, span_t jti)
+{
+    cache_del(s->sessions, jti);
+    flight_taint(s->session_loads, jti); /* a row read before the change is not believed for later askers */
 }
 
 /* Next word of the sealed text, "-" read as empty. */
@@ -144,15 +156,16 @@ static bool word(span_t *t, char *out, size_t cap)
 
 static bool mirror_read(store_t *s, span_t jti, span_t value, session_t *out)
 {
-    char key[64], issued[24], expires[24];
+    char key[64], issued[24], expires[24], limited[4];
     span_t t;
     memset(out, 0, sizeof *out);
     if (!store_unseal(s, mirror_key(jti, key), value, &t) || !word(&t, out->user_id, sizeof out->user_id) ||
-        !word(&t, out->wallet, sizeof out->wallet) || !word(&t, issued, sizeof issued) || !word(&t, expires, sizeof expires))
+        !word(&t, out->wallet, sizeof out->wallet) || !word(&t, issued, sizeof issued) || !word(&t, expires, sizeof expires) || !word(&t, limited, sizeof limited))
         return false;
     memcpy(out->jti, jti.p, jti.n);
     out->issued_s = strtoll(issued, NULL, 10);
     out->expires_s = strtoll(expires, NULL, 10);
+    out->limited = limited[0] != '\0';
     return true;
 }
 
@@ -240,8 +253,7 @@ static xerr_t judge(load_t *ld, const pg_rows_t *rows, session_t *v)
     /* A revocation that was committed while this row was being read counts. */
     const kept_t *k = recall(s, jti);
     if (pg_bool(rows, 0, 4) || (k && k->revoked)) {
-        users_forget(s, jti);
-        mirror_del(s, jti);
+        users_ended(s, jti);
         return XE_AUTH;
     }
     memcpy(v->jti, jti.p, jti.n);
@@ -250,6 +262,7 @@ static xerr_t judge(load_t *ld, const pg_rows_t *rows, session_t *v)
     v->issued_s = pg_i64(rows, 0, 2);
     v->expires_s = pg_i64(rows, 0, 3);
     v->seen_us = pg_i64(rows, 0, 5);
+    v->limited = pg_bool(rows, 0, 6);
     if (k && k->s.seen_us > v->seen_us)
         v->seen_us = k->s.seen_us; /* not written yet */
     if (!idle(s, v))
@@ -269,7 +282,8 @@ static void on_session_row(void *ctx, xerr_t err, const pg_rows_t *rows)
     }
     if (!err)
         err = judge(ld, rows, &v);
-    if (!err && !expired(ld->s, &v)) {
+    /* Tainted though word comes through: it was read before a change (users_reload). */
+    if (!err && !expired(ld->s, &v) && !(flight_tainted(ld->g) && bus_believes(ld->s->bus, ld->sent_ns))) {
         keep(ld->s, &v, ld->sent_ns);
         mirror_put(ld->s, &v);
         if (ld->use)
@@ -527,8 +541,7 @@ static void on_revoked(void *ctx, xerr_t err, const pg_rows_t *rows)
     if (!err && !pg_bool(rows, 0, 0))
         err = XE_NOT_FOUND;
     if (!err) {
-        users_forget(d.s, span_of(d.jti));
-        mirror_del(d.s, span_of(d.jti));
+        users_ended(d.s, span_of(d.jti));
         bus_settle(d.s->bus, on_settled, ctx);
         return;
     }

@@ -1,4 +1,4 @@
-/* Users, wallet sessions and used sign-in nonces.
+/* Users, sessions and used sign-in nonces.
  *
  * A session is known by its jti. Truth is the row in PostgreSQL; Redis holds a mirror that is asked only while
  * PostgreSQL is away, and process memory a short-lived copy (5 s), so a revoked session is never let in again. */
@@ -9,10 +9,11 @@
 
 typedef struct {
     char jti[37];
-    char user_id[37];
-    char wallet[48];
+    char user_id[37]; /* of the wallet's user; the name of an operator */
+    char wallet[48];  /* "" for operators and API keys */
     int64_t issued_s, expires_s; /* seconds since 1970 */
     int64_t seen_us;             /* last use known; 0: does not end by being idle */
+    bool limited;                /* an operator whose password must be changed first */
 } session_t;
 
 typedef void (*session_cb)(void *ctx, xerr_t err, const session_t *s);

@@ -14,6 +14,7 @@ BEGIN {
     lib(++n, "^(hiredis/|hiredis\\.h|async\\.h|sds\\.h)", "^storage/rds[a-z_]*\\.c$")
     lib(++n, "^(libwebsockets|uv\\.h|uv/)", "^connectors/wsc[a-z_]*\\.c$")
     lib(++n, "^jsmn", "^reactor/json[a-z_]*\\.c$")
+    lib(++n, "^argon2", "^base/password\\.c$")
     lib(++n, "^ini\\.h", "^reactor/config\\.c$")
     lib(++n, "^zlib\\.h", "^reactor/jblock\\.c$")
     lib(++n, "^openssl/", "^(base/crypto[a-z_]*|reactor/httpc[a-z_]*)\\.c$")

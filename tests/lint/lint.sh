@@ -74,7 +74,7 @@ check_clang() {
     make -s --no-print-directory CC=clang B="$B/clang" all unit
 }
 
-flags() { printf '%s\n' -std=c11 -D_GNU_SOURCE -I. && pkg-config --cflags libevent libpq hiredis libwebsockets libuv openssl inih | xargs -n1; }
+flags() { printf '%s\n' -std=c11 -D_GNU_SOURCE -I. && pkg-config --cflags libevent libpq hiredis libwebsockets libuv openssl libargon2 inih | xargs -n1; }
 
 check_tidy() {
     need clang-tidy || return 2

@@ -395,13 +395,15 @@ static void test_mint(void **state)
         uuid4(rows[i].jti);
         if (i < 2)
             fx_wallet(720 + i, rows[i].wallet);
+        else
+            strcpy(rows[i].role, "viewer");
         rows[i].issued_s = wall_us() / 1000000;
         rows[i].expires_s = rows[i].issued_s + 600;
     }
     assert_int_equal(sessions_mint(&fx.cfg, rows, 3), XE_OK);
     for (unsigned i = 0; i < 3; i++) {
         assert_int_equal(do_check(rows[i].jti), XE_OK);
-        assert_string_equal(got_session.user_id, rows[i].user_id);
+        assert_string_equal(got_session.user_id, i < 2 ? rows[i].user_id : "cli.viewer");
     }
     assert_int_equal(strlen(rows[0].user_id), 36);
     assert_int_equal(strlen(rows[2].user_id), 0);
