@@ -20,6 +20,8 @@ static const known_t known[] = {
     {VENUE_COINBASE, "SOL-USDC", INST_SPOT, 0}, /* alias: shares the book of SOL-USD */
     {VENUE_GEMINI, "solusd", INST_SPOT, 0},
     {VENUE_GEMINI, "usdcusd", INST_BASIS, -1},
+    {VENUE_BITSTAMP, "solusd", INST_SPOT, 0},
+    {VENUE_BITSTAMP, "sol/usd", INST_SPOT, 0},
 };
 
 static void classify(inst_conf_t *in)
@@ -96,6 +98,7 @@ xerr_t insts_from_cfg(const cfg_t *c, eng_conf_t *out, buf_t *errors)
     if (!c->feeds_enabled) return XE_OK;
     if (c->feeds_coinbase_url[0]) err = add_list(out, VENUE_COINBASE, c->feeds_coinbase_markets, c->arb_coinbase_taker_bps_x100, errors);
     if (!err && c->feeds_gemini_url[0]) err = add_list(out, VENUE_GEMINI, c->feeds_gemini_markets, c->arb_gemini_taker_bps_x100, errors);
+    if (!err && c->feeds_bitstamp_url[0]) err = add_list(out, VENUE_BITSTAMP, c->feeds_bitstamp_markets, c->arb_bitstamp_taker_bps_x100, errors);
     if (!err && c->feeds_solana_rpc_url[0]) err = add_list(out, VENUE_ORCA, c->feeds_orca_pools, 0, errors);
     return err;
 }

@@ -255,7 +255,7 @@ static bool boot_feeds(app_t *a)
     random_bytes(&boot.u.seed, sizeof boot.u.seed);
     door_post(&door, &boot);
     if (!a->cfg.feeds_enabled) return true;
-    feeds_conf_t fc = {.loop = a->loop, .metrics = a->metrics, .cfg = &a->cfg, .insts = &a->eng_conf, .rpc = a->rpc, .journal = a->journal, .door = door};
+    feeds_conf_t fc = {.loop = a->loop, .metrics = a->metrics, .cfg = &a->cfg, .insts = &a->eng_conf, .rpc = a->rpc, .http = a->httpc, .journal = a->journal, .door = door};
     a->feeds = feeds_open(&fc);
     return a->feeds ? true : fail("feeds", "a venue's address is not valid or memory is out");
 }

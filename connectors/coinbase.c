@@ -1,7 +1,7 @@
 /* Coinbase Advanced Trade, public socket: level2 and heartbeats. sequence_num counts all messages of a connection
  * together, so it is checked before a message is routed; a gap means that any book may be wrong. */
 #include "base/rfc3339.h"
-#include "connectors/venue.h"
+#include "connectors/coinbase.h"
 #include "reactor/json.h"
 
 enum { F_CHANNEL = 1, F_SEQ = 2, F_TIME = 4, F_EVENTS = 8, F_TYPE = 16, F_MESSAGE = 32 };
@@ -219,8 +219,7 @@ static vp_act_t cb_end(vp_t *p)
 
 static const vp_walk_t cb_walk = {cb_member, cb_end};
 
-/* A product that is an alias of a USD product is delivered under the USD name. */
-static void wire_name(const char *asked, char out[VP_NAME_MAX])
+void coinbase_wire_name(const char *asked, char out[VP_NAME_MAX])
 {
     size_t n = strlen(asked);
     memcpy(out, asked, n + 1);
@@ -255,6 +254,6 @@ const venue_ops_t venue_coinbase = {
     .state_size = sizeof(cb_t),
     .top = &cb_walk,
     .frame = cb_frame,
-    .wire_name = wire_name,
+    .wire_name = coinbase_wire_name,
     .subscribe = subscribe,
 };

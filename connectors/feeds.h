@@ -9,6 +9,7 @@
 #include "connectors/rpc.h"
 #include "engine/engine.h"
 #include "reactor/config.h"
+#include "reactor/httpc.h"
 #include "reactor/journal.h"
 #include "reactor/loop.h"
 #include "reactor/metrics.h"
@@ -22,6 +23,7 @@ typedef struct {
     const cfg_t *cfg;
     const eng_conf_t *insts;
     rpc_t *rpc;         /* NULL: no pools */
+    httpc_t *http;      /* NULL: no books by REST */
     journal_t *journal; /* what venues send is recorded there; NULL: not */
     door_t door;
 } feeds_conf_t;

@@ -248,6 +248,7 @@ const venue_ops_t venue_gemini = {
     .venue = VENUE_GEMINI,
     .silence_ms = 15000,
     .ping_ms = 3000,
+    .resync = VR_CONFIRM,
     .fold_case = true,
     .state_size = sizeof(gm_t),
     .top = &gm_walk,

@@ -94,14 +94,13 @@ static void v2_done(vp_t *p)
     }
 }
 
-static bool subscribe(const vp_t *p, unsigned i, buf_t *out)
+static void request(const vp_t *p, const char *type, unsigned from, unsigned n, buf_t *out)
 {
-    if (i >= 1 || p->mkts_n == 0) return false;
     jw_t w;
     jw_init(&w, out);
     jw_obj(&w);
     jw_key(&w, "type");
-    jw_cstr(&w, "subscribe");
+    jw_cstr(&w, type);
     jw_key(&w, "subscriptions");
     jw_arr(&w);
     jw_obj(&w);
@@ -109,11 +108,29 @@ static bool subscribe(const vp_t *p, unsigned i, buf_t *out)
     jw_cstr(&w, "l2");
     jw_key(&w, "symbols");
     jw_arr(&w);
-    for (unsigned k = 0; k < p->mkts_n; k++) jw_cstr(&w, p->mkts[k].wire);
+    for (unsigned k = from; k < from + n; k++) jw_cstr(&w, p->mkts[k].wire);
     jw_end(&w);
     jw_end(&w);
     jw_end(&w);
     jw_end(&w);
+}
+
+static bool subscribe(const vp_t *p, unsigned i, buf_t *out)
+{
+    if (i >= 1 || p->mkts_n == 0) return false;
+    request(p, "subscribe", 0, p->mkts_n, out);
+    return true;
+}
+
+static bool unsubscribe(vp_t *p, unsigned market, buf_t *out)
+{
+    request(p, "unsubscribe", market, 1, out);
+    return true;
+}
+
+static bool resubscribe(vp_t *p, unsigned market, buf_t *out)
+{
+    request(p, "subscribe", market, 1, out);
     return true;
 }
 
@@ -129,10 +146,13 @@ const venue_ops_t venue_gemini_v2 = {
     .venue = VENUE_GEMINI,
     .silence_ms = 15000,
     .beat_ms = 15000,
+    .refresh = true,
     .state_size = sizeof(v2_t),
     .top = &v2_walk,
     .frame = v2_frame,
     .done = v2_done,
     .wire_name = wire_name,
     .subscribe = subscribe,
+    .unsubscribe = unsubscribe,
+    .resubscribe = resubscribe,
 };

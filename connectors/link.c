@@ -93,6 +93,7 @@ static void drop_queue(link_t *k)
 static int64_t backoff_ms(const link_t *k, xerr_t why)
 {
     uint16_t r;
+    if (why == XE_AGAIN && k->tries == 0) return 0; /* the venue is about to go away and has asked for it */
     int64_t max = why == XE_DENIED ? BACKOFF_DENIED_MS : BACKOFF_MAX_MS;
     unsigned shift = k->tries < 8 ? k->tries : 8;
     int64_t ms = (int64_t)BACKOFF_MIN_MS << shift;
@@ -208,6 +209,17 @@ static void on_message(void *ctx, wsc_msg_t msg)
     k->q[(k->q_head + k->q_n++) % QUEUE_MAX] = msg;
     k->q_bytes += msg.n;
     if (!k->job) work(k);
+}
+
+bool link_inject(link_t *k, span_t text)
+{
+    char *copy = k->opened && k->q_n < QUEUE_MAX ? malloc(text.n ? text.n : 1) : NULL;
+    if (!copy) return false;
+    memcpy(copy, text.p, text.n);
+    k->q[(k->q_head + k->q_n++) % QUEUE_MAX] = (wsc_msg_t){.text = copy, .n = text.n, .recv_ns = mono_ns(), .recv_wall_us = wall_us()};
+    k->q_bytes += text.n;
+    later(k);
+    return true;
 }
 
 static void on_open(void *ctx)

@@ -59,6 +59,9 @@ void link_start(link_t *k);
 void link_live(link_t *k);                 /* the first data of use is here; no-op unless SUBSCRIBING */
 void link_restart(link_t *k, xerr_t why);  /* give the connection up and try again after the back-off */
 xerr_t link_send(link_t *k, span_t text);
+/* A frame of our own at the end of the queue (a seed that came another way): read, and recorded, as if it had been
+ * received. Copied; false when no connection is open or the queue is full. */
+bool link_inject(link_t *k, span_t text);
 void link_stop(link_t *k);                 /* DOWN for good, closed in good manners */
 void link_free(link_t *k);                 /* only when the loop turns no more, or a turn after link_stop */
 link_state_t link_state(const link_t *k);

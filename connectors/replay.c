@@ -8,6 +8,7 @@
 #include "reactor/jread.h"
 
 #define LINE_MAX_BYTES ((size_t)256 << 20)
+#define SEED_MAX_BYTES ((size_t)64 << 20)
 #define OUT_MAX_BYTES ((size_t)64 << 20)
 
 typedef struct {
@@ -120,17 +121,60 @@ static int run(replay_t *r, FILE *in, const char *in_path, const char *out_path)
     return ok ? REPLAY_DONE : REPLAY_FAILED;
 }
 
+/* "MARKET=FILE": the REST book of a market, into the stream as its first frame. */
+static bool one_seed(replay_t *r, const char *seed)
+{
+    const char *eq = strchr(seed, '=');
+    FILE *f = eq && eq > seed ? fopen(eq + 1, "rb") : NULL;
+    if (!f) return false;
+    buf_t body, frame;
+    char chunk[65536];
+    buf_init(&body, SEED_MAX_BYTES);
+    buf_init(&frame, SEED_MAX_BYTES + 1024);
+    for (size_t n; (n = fread(chunk, 1, sizeof chunk, f)) > 0;) buf_add(&body, chunk, n);
+    bool ok = !ferror(f) && !body.failed;
+    fclose(f);
+    char name[VP_NAME_MAX] = {0};
+    size_t len = (size_t)(eq - seed);
+    ok = ok && len < sizeof name;
+    if (ok) memcpy(name, seed, len);
+    int m = ok ? vp_market(r->vp, span_of(name)) : -1;
+    span_t text = buf_span(&body);
+    if (m >= 0) r->vp->ops->seed_frame(r->vp, (unsigned)m, &text, &frame);
+    ok = m >= 0 && !frame.failed;
+    if (ok) one_frame(r, buf_span(&frame));
+    ok = ok && !r->vp->reconnect && r->vp->mkts[m].synced;
+    buf_fini(&frame);
+    buf_fini(&body);
+    return ok;
+}
+
+static bool read_seeds(replay_t *r, const char *const *seeds, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        if (one_seed(r, seeds[i])) continue;
+        fprintf(stderr, "xorj replay: --seed %s: MARKET=FILE with a readable order book is wanted\n", seeds[i]);
+        return false;
+    }
+    return true;
+}
+
 static const venue_ops_t *protocol_of(const char *name, unsigned seeds_n)
 {
     const venue_ops_t *ops = venue_by_protocol(name);
-    if (!ops) fprintf(stderr, "xorj replay: protocol '%.40s' is not supported yet; supported: coinbase-advanced, gemini-depth, gemini-v2\n", name);
-    else if (seeds_n) fprintf(stderr, "xorj replay: protocol '%s' takes no --seed\n", name);
-    return seeds_n ? NULL : ops;
+    if (!ops) {
+        fprintf(stderr, "xorj replay: protocol '%.40s' is not known; known:", name);
+        for (const venue_ops_t *const *o = venue_protocols; *o; o++) fprintf(stderr, " %s", (*o)->protocol);
+        fprintf(stderr, "\n");
+    } else if (seeds_n && !ops->seed_frame) {
+        fprintf(stderr, "xorj replay: protocol '%s' takes no --seed\n", name);
+        ops = NULL;
+    }
+    return ops;
 }
 
 int replay_books(const char *protocol, const char *in_path, const char *out_path, const char *const *seeds, unsigned seeds_n)
 {
-    (void)seeds;
     if (strcmp(in_path, "-") != 0 && jread_is_journal(in_path)) return replay_journal(protocol, in_path, out_path);
     if (!protocol) {
         fprintf(stderr, "xorj replay: --protocol is needed for plain frames\n");
@@ -148,7 +192,7 @@ int replay_books(const char *protocol, const char *in_path, const char *out_path
     r.vp = vp_new(ops, books_door(r.books), no_clock);
     XASSERT(r.vp != NULL);
     r.vp->adopt = true;
-    int code = run(&r, in, in_path, out_path);
+    int code = read_seeds(&r, seeds, seeds_n) ? run(&r, in, in_path, out_path) : REPLAY_FAILED;
     vp_free(r.vp);
     books_free(r.books);
     if (in != stdin) fclose(in);

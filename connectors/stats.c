@@ -8,6 +8,7 @@ static const char *const labels[VENUE_N] = {
     [VENUE_COINBASE] = VENUE_LABEL("coinbase"),
     [VENUE_GEMINI] = VENUE_LABEL("gemini"),
     [VENUE_ORCA] = VENUE_LABEL("orca"),
+    [VENUE_BITSTAMP] = VENUE_LABEL("bitstamp"),
 };
 
 void feed_stats_init(feed_stats_t *s, metrics_t *m, venue_t venue)

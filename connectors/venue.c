@@ -9,13 +9,61 @@ enum { K_OBJ, K_ROWS, K_OBJS, K_SKIP };
 #define SKIP_BYTES 16384
 #define ROWS_PER_LOOK 32
 
+const venue_ops_t *const venue_protocols[] = {&venue_coinbase,  &venue_coinbase_exchange, &venue_gemini, &venue_gemini_v2,
+                                              &venue_bitstamp, &venue_bitstamp_diff,     NULL};
+
 const venue_ops_t *venue_by_protocol(const char *protocol)
 {
-    static const venue_ops_t *const all[] = {&venue_coinbase, &venue_gemini, &venue_gemini_v2};
-    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
-        if (strcmp(all[i]->protocol, protocol) == 0) return all[i];
+    for (const venue_ops_t *const *o = venue_protocols; *o; o++)
+        if (strcmp((*o)->protocol, protocol) == 0) return *o;
     return NULL;
 }
+
+struct vp_kept {
+    vp_kept_t *next;
+    unsigned market;
+    int64_t recv_ns, recv_wall_us;
+    size_t n;
+    char text[];
+};
+
+static void drop_kept(vp_t *p, int market) /* -1: of all */
+{
+    vp_kept_t **at = &p->kept, *k;
+    while ((k = *at) != NULL) {
+        if (market >= 0 && k->market != (unsigned)market) {
+            at = &k->next;
+            continue;
+        }
+        *at = k->next;
+        p->kept_bytes -= k->n;
+        if (k->market < p->mkts_n) p->mkts[k->market].kept_n--;
+        free(k);
+    }
+    p->kept_tail = at;
+    if (market < 0 || p->replay == market) p->replay = -1;
+}
+
+bool vp_keep(vp_t *p, unsigned market)
+{
+    vmkt_t *m = &p->mkts[market];
+    size_t n = p->text.n;
+    vp_kept_t *k = NULL;
+    if (m->kept_n < VP_KEPT_MAX && p->kept_bytes + n <= VP_KEPT_BYTES) k = malloc(sizeof *k + n);
+    if (!k) {
+        drop_kept(p, (int)market);
+        return false;
+    }
+    *k = (vp_kept_t){.market = market, .recv_ns = p->recv_ns, .recv_wall_us = p->recv_wall_us, .n = n};
+    memcpy(k->text, p->text.p, n);
+    *p->kept_tail = k;
+    p->kept_tail = &k->next;
+    p->kept_bytes += n;
+    m->kept_n++;
+    return true;
+}
+
+void vp_play_kept(vp_t *p, unsigned market) { p->replay = (int)market; }
 
 vp_t *vp_new(const venue_ops_t *ops, door_t door, int64_t (*clock)(void))
 {
@@ -29,6 +77,8 @@ vp_t *vp_new(const venue_ops_t *ops, door_t door, int64_t (*clock)(void))
         free(p);
         return NULL;
     }
+    p->kept_tail = &p->kept;
+    p->replay = -1;
     vp_reset(p);
     return p;
 }
@@ -36,6 +86,8 @@ vp_t *vp_new(const venue_ops_t *ops, door_t door, int64_t (*clock)(void))
 void vp_free(vp_t *p)
 {
     if (!p) return;
+    drop_kept(p, -1);
+    free(p->replayed);
     free(p->mkts);
     free(p->st);
     free(p);
@@ -190,14 +242,17 @@ void vp_all_bad(vp_t *p, xerr_t why)
 void vp_market_forget(vp_t *p, unsigned market)
 {
     vmkt_t *m = &p->mkts[market];
-    m->synced = m->open = m->unsubscribed = false;
+    drop_kept(p, (int)market);
+    m->synced = m->open = m->unsubscribed = m->want_seed = m->keeping = false;
     m->why = XE_OK;
-    m->last = 0;
+    m->last = m->mark = 0;
 }
 
 void vp_reset(vp_t *p)
 {
     for (unsigned i = 0; i < p->mkts_n; i++) vp_market_forget(p, i);
+    free(p->replayed);
+    p->replayed = NULL;
     memset(p->st, 0, p->ops->state_size);
     p->reconnect = XE_OK;
     p->note[0] = 0;
@@ -228,17 +283,45 @@ bool vp_once(vp_t *p, uint32_t *seen, uint32_t bit)
     return true;
 }
 
-void vp_frame(vp_t *p, span_t text, int64_t recv_ns, int64_t recv_wall_us)
+static void take_up(vp_t *p, span_t text, int64_t recv_ns, int64_t recv_wall_us)
 {
     scan_init(&p->s, text);
+    p->text = text;
     p->recv_ns = recv_ns;
     p->recv_wall_us = recv_wall_us;
     p->source_us = 0;
     p->ticks = 0;
     p->depth = 0;
     p->busy = true;
-    p->stats.messages++;
     if (p->ops->frame) p->ops->frame(p);
+}
+
+void vp_frame(vp_t *p, span_t text, int64_t recv_ns, int64_t recv_wall_us)
+{
+    take_up(p, text, recv_ns, recv_wall_us);
+    p->stats.messages++;
+}
+
+/* The next kept frame of the market whose seed was just read. */
+static bool next_kept(vp_t *p)
+{
+    vp_kept_t **at = &p->kept, *k;
+    free(p->replayed);
+    p->replayed = NULL;
+    if (p->replay < 0) return false;
+    while (*at && (*at)->market != (unsigned)p->replay) at = &(*at)->next;
+    k = *at;
+    if (!k) {
+        p->replay = -1;
+        return false;
+    }
+    *at = k->next;
+    if (!k->next) p->kept_tail = at;
+    p->kept_bytes -= k->n;
+    p->mkts[k->market].kept_n--;
+    p->replayed = k;
+    take_up(p, span_make(k->text, k->n), k->recv_ns, k->recv_wall_us);
+    return true;
 }
 
 static bool push(vp_t *p, uint8_t kind, const vp_walk_t *walk, const char *back)
@@ -261,6 +344,8 @@ static bool act(vp_t *p, vp_act_t a, const char *back)
         return scan_take(&p->s, '[') && push(p, K_ROWS, NULL, back);
     case VA_OBJS:
         return scan_take(&p->s, '[') && push(p, K_OBJS, p->child, back);
+    case VA_OBJ:
+        return scan_take(&p->s, '{') && push(p, K_OBJ, p->child, back);
     case VA_BAD:
         break;
     }
@@ -348,10 +433,9 @@ static vp_rc_t finish(vp_t *p)
     return VP_DONE;
 }
 
-vp_rc_t vp_run(vp_t *p, int64_t budget_ns)
+static vp_rc_t run_frame(vp_t *p, int64_t until)
 {
-    XASSERT(p->busy);
-    int64_t until = budget_ns ? p->clock() + budget_ns : INT64_MAX;
+    bool budget_ns = until != INT64_MAX;
     if (p->ticks++ == 0 && !(scan_take(&p->s, '{') && push(p, K_OBJ, p->ops->top, NULL))) return garbled(p);
     unsigned n = 0;
     uint64_t enough = p->stats.levels + VP_RUN_LEVELS;
@@ -362,4 +446,15 @@ vp_rc_t vp_run(vp_t *p, int64_t budget_ns)
         if (look && budget_ns && p->depth && (p->stats.levels >= enough || p->clock() >= until)) return VP_MORE;
     }
     return finish(p);
+}
+
+vp_rc_t vp_run(vp_t *p, int64_t budget_ns)
+{
+    XASSERT(p->busy);
+    int64_t until = budget_ns ? p->clock() + budget_ns : INT64_MAX;
+    for (;;) {
+        vp_rc_t rc = run_frame(p, until);
+        if (rc != VP_DONE || !next_kept(p)) return rc;
+        if (budget_ns && p->clock() >= until) return VP_MORE;
+    }
 }

@@ -33,19 +33,31 @@ typedef enum {
     VA_SKIP,  /* the driver skips the value */
     VA_ROWS,  /* an array: the driver calls vp->row for each element */
     VA_OBJS,  /* an array of objects: each is walked with vp->child */
+    VA_OBJ,   /* an object: walked with vp->child */
     VA_BAD    /* garbled */
 } vp_act_t;
 
 typedef struct {
     vp_act_t (*member)(vp_t *p, span_t key); /* the cursor stands on the value */
-    vp_act_t (*end)(vp_t *p);                /* VA_ROWS or VA_OBJS: walk the value at vp->jump, then end is called again */
+    vp_act_t (*end)(vp_t *p);                /* VA_ROWS, VA_OBJ(S): walk the value at vp->jump, then end is called again */
 } vp_walk_t;
+
+/* What makes a doubtful book of one market whole again. */
+typedef enum {
+    VR_RECONNECT, /* a new connection */
+    VR_CONFIRM,   /* unsubscribe, wait for vmkt_t.unsubscribed, subscribe: its snapshot carries no mark */
+    VR_SUBSCRIBE, /* unsubscribe and subscribe at once: the snapshot is marked as one */
+    VR_SEED,      /* a snapshot by REST, asked for when vmkt_t.want_seed says so */
+    VR_WAIT       /* the next message is complete in itself */
+} vp_resync_t;
 
 typedef struct {
     const char *protocol; /* "coinbase-advanced" */
     venue_t venue;
     unsigned silence_ms;  /* no byte for so long: reconnect */
     unsigned beat_ms;     /* no heartbeat message for so long although bytes arrive: reconnect; 0: none expected */
+    vp_resync_t resync;
+    bool refresh;         /* a lost message leaves no trace: a fresh snapshot is taken now and then (feeds.check_s) */
     unsigned ping_ms;     /* application ping; 0: none */
     unsigned markets_max; /* per connection; 0: no limit of the venue */
     bool fold_case;       /* market names compare without case */
@@ -57,12 +69,16 @@ typedef struct {
     void (*wire_name)(const char *asked, char out[VP_NAME_MAX]);    /* how data calls the market */
     bool (*subscribe)(const vp_t *p, unsigned i, buf_t *out);       /* i-th message after the connect; false: no more */
     bool (*ping)(vp_t *p, buf_t *out);
-    /* One market anew: first its unsubscribe, then (once vmkt_t.unsubscribed) its subscribe. NULL: reconnect instead. */
-    bool (*unsubscribe)(vp_t *p, unsigned market, buf_t *out);
+    bool (*unsubscribe)(vp_t *p, unsigned market, buf_t *out); /* VR_CONFIRM, VR_SUBSCRIBE, refresh without seed */
     bool (*resubscribe)(vp_t *p, unsigned market, buf_t *out);
+    /* VR_SEED, VR_WAIT: path and query of the REST book, and the REST answer as a frame of the stream, so that a journal
+     * holds it where it came in; body NULL: the frame that says "keep what comes from now on, a seed follows". */
+    void (*seed_path)(const vp_t *p, unsigned market, int64_t now_ms, buf_t *out);
+    void (*seed_frame)(const vp_t *p, unsigned market, const span_t *body, buf_t *out);
 } venue_ops_t;
 
-extern const venue_ops_t venue_coinbase, venue_gemini, venue_gemini_v2;
+extern const venue_ops_t venue_coinbase, venue_coinbase_exchange, venue_gemini, venue_gemini_v2, venue_bitstamp, venue_bitstamp_diff;
+extern const venue_ops_t *const venue_protocols[];          /* all of them, ended by NULL */
 const venue_ops_t *venue_by_protocol(const char *protocol); /* NULL when unknown */
 
 typedef struct {
@@ -75,7 +91,15 @@ typedef struct {
     bool unsubscribed;       /* the venue confirmed the unsubscribe of a resync */
     xerr_t why;              /* set by the protocol: needs a fresh snapshot; cleared by vp_market_forget */
     uint64_t last;           /* protocol's own: last id applied */
+    bool want_seed;          /* set by the protocol: a REST snapshot would be of use now; cleared by the owner when it asks */
+    bool keeping;            /* frames are kept although the book is whole: a seed will replace it */
+    unsigned kept_n;         /* frames kept until the seed is here */
+    uint64_t mark;           /* protocol's own: id of the first kept frame */
 } vmkt_t;
+
+#define VP_KEPT_MAX 4096           /* frames of one market */
+#define VP_KEPT_BYTES (8u << 20)   /* of the connection */
+typedef struct vp_kept vp_kept_t;
 
 typedef struct {
     uint64_t messages, gaps, garbled, unknown, refused_levels, old, early, beats, errors, levels;
@@ -101,8 +125,17 @@ struct vp {
     char note[160];         /* what the venue said, for the log; "" nothing */
     int64_t venue_clock_us; /* venue's own time of the last frame that told it; 0 none */
 
+    unsigned variant;       /* protocol's own: which of several spellings of a request the venue likes; outlives a reset */
+
+    /* frames kept until a seed is here */
+    vp_kept_t *kept, **kept_tail;
+    size_t kept_bytes;
+    vp_kept_t *replayed;    /* the kept frame that is read now */
+    int replay;             /* market whose kept frames are read next, -1: none */
+
     /* the frame at hand */
     scan_t s;
+    span_t text;
     bool busy;
     int64_t recv_ns, recv_wall_us, source_us;
     unsigned depth, ticks;
@@ -139,6 +172,9 @@ bool vp_level(vp_t *p, side_t side, span_t px, span_t qty);  /* false: garbled; 
 void vp_want_reconnect(vp_t *p, xerr_t why);
 void vp_note(vp_t *p, span_t text);
 void vp_venue_clock(vp_t *p, int64_t unix_us);
+/* The frame at hand is read again after the seed. Past the ceiling everything kept of the market is given up: false. */
+bool vp_keep(vp_t *p, unsigned market);
+void vp_play_kept(vp_t *p, unsigned market); /* as soon as this frame is done */
 bool vp_once(vp_t *p, uint32_t *seen, uint32_t bit); /* false (garbled) the second time */
 
 #endif

@@ -12,7 +12,8 @@
 #
 # Settings, from the environment:
 #     RUN_DIR=.run  B=build (where the programs are)  PORT=8080 (0: a free one)  CONFIG=config.ini
-#     FEEDS=sim|live|none  SIM_ARGS="--seed 7"  PLAY=FILE.jsonl PROTOCOL=P MARKETS=A,B (the simulator plays a recording)
+#     FEEDS=sim|live|none  SIM_ARGS="--seed 7"  PLAY=FILE.jsonl PROTOCOL=P MARKETS=A,B (the simulator plays a recording;
+#     SEEDS="M=FILE N=FILE": Bitstamp's REST books to it)  VENUES=all (Bitstamp, too)
 #     SERVER_NOFILE=N (descriptor limit of the server)  SERVER_REDIS_PORT=N (it reaches Redis through a test's proxy)
 #     START_NOWAIT=1 (a started server need only listen, not be ready)  STACK_QUICK=1 (throw-away data)  READY_S=60
 #     every XORJ_<SECTION>_<KEY> reaches the server and is kept for restarts
@@ -206,7 +207,7 @@ save_settings() {
         {
             printf 'B=%q\nFEEDS=%q\nCONFIG=%q\nSERVER_NOFILE=%q\nSERVER_REDIS_PORT=%q\n' \
                 "$B" "$FEEDS" "$CONFIG" "${SERVER_NOFILE:-}" "${SERVER_REDIS_PORT:-}"
-            printf 'SIM_ARGS=%q\nPLAY=%q\nPROTOCOL=%q\nMARKETS=%q\n' "${SIM_ARGS:-}" "${PLAY:-}" "${PROTOCOL:-}" "${MARKETS:-}"
+            printf 'SIM_ARGS=%q\nPLAY=%q\nPROTOCOL=%q\nMARKETS=%q\nSEEDS=%q\nVENUES=%q\n' "${SIM_ARGS:-}" "${PLAY:-}" "${PROTOCOL:-}" "${MARKETS:-}" "${SEEDS:-}" "${VENUES:-}"
             while IFS= read -r v; do
                 case $v in XORJ_URL | XORJ_PID) continue ;; esac
                 printf 'export %s=%q\n' "$v" "${!v}"
@@ -431,6 +432,8 @@ sim_start() {
     rm -f "$RUN_DIR/sim/sim.env"
     read -r -a args <<<"${SIM_ARGS:-}"
     [ -n "${PLAY:-}" ] && args+=(--play "$PLAY" --protocol "${PROTOCOL:?PLAY needs PROTOCOL}")
+    local seed
+    for seed in ${SEEDS:-}; do args+=(--rest "$seed"); done
     # After the first start the ports stay, so that a server which outlives its venues finds them again.
     [ -s "$RUN_DIR/sim.ports" ] && read -r -a ports <"$RUN_DIR/sim.ports" && args+=(--tls-port "${ports[0]}" --ctl-port "${ports[1]}")
     launch sim "$B/xorj-sim" --state "$RUN_DIR/sim" "${args[@]}"
@@ -463,23 +466,34 @@ feeds_env() {
     at=127.0.0.1:$(sed -n 's/^SIM_TLS_PORT=//p' "$RUN_DIR/sim/sim.env")
     export XORJ_FEEDS_SIMULATED=true XORJ_FEEDS_CA_FILE=$RUN_DIR/sim/ca.pem
     # A recording is played to whoever subscribes: only the feed that speaks its protocol is opened then.
-    local coinbase=wss://$at/coinbase gemini="wss://$at/gemini?snapshot=-1" rpc=https://$at/solana ws=wss://$at/solana
+    local coinbase=wss://$at/coinbase gemini="wss://$at/gemini?snapshot=-1" rpc=https://$at/solana ws=wss://$at/solana bitstamp=""
+    [ "${VENUES:-}" = all ] && bitstamp=wss://$at/bitstamp
+    [ "${XORJ_FEEDS_COINBASE_PROTOCOL:-}" = coinbase-exchange ] && coinbase=wss://$at/coinbase-exchange
+    [ "${XORJ_FEEDS_GEMINI_PROTOCOL:-}" = gemini-v2 ] && gemini=wss://$at/gemini-v2
     case $play in
     "") ;;
-    coinbase-advanced)
-        gemini="" rpc="" ws=""
+    coinbase-advanced | coinbase-exchange)
+        gemini="" bitstamp="" rpc="" ws=""
+        [ "$play" = coinbase-exchange ] && coinbase=wss://$at/coinbase-exchange
+        default_env XORJ_FEEDS_COINBASE_PROTOCOL "$play"
         default_env XORJ_FEEDS_COINBASE_MARKETS "${MARKETS:-SOL-USD}"
         ;;
     gemini-depth | gemini-v2)
-        coinbase="" rpc="" ws=""
+        coinbase="" bitstamp="" rpc="" ws=""
         [ "$play" = gemini-v2 ] && gemini=wss://$at/gemini-v2
         default_env XORJ_FEEDS_GEMINI_PROTOCOL "$play"
         default_env XORJ_FEEDS_GEMINI_MARKETS "${MARKETS:-solusd}"
+        ;;
+    bitstamp-diff | bitstamp-book)
+        coinbase="" gemini="" bitstamp=wss://$at/bitstamp rpc="" ws=""
+        default_env XORJ_FEEDS_BITSTAMP_PROTOCOL "$play"
+        default_env XORJ_FEEDS_BITSTAMP_MARKETS "${MARKETS:-solusd}"
         ;;
     esac
     default_env XORJ_PRICES_COINGECKO_URL "https://$at/api/v3"
     default_env XORJ_PRICES_JUPITER_URL "https://$at"
     default_env XORJ_PRICES_PYTH_URL "https://$at"
+    export XORJ_FEEDS_BITSTAMP_URL=$bitstamp XORJ_FEEDS_BITSTAMP_REST_URL=https://$at/bitstamp
     export XORJ_FEEDS_COINBASE_URL=$coinbase XORJ_FEEDS_GEMINI_URL=$gemini XORJ_FEEDS_SOLANA_RPC_URL=$rpc XORJ_FEEDS_SOLANA_WS_URL=$ws
 }
 

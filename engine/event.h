@@ -12,7 +12,7 @@
 #include "engine/book.h"
 #include "engine/whirl.h"
 
-typedef enum { VENUE_COINBASE, VENUE_GEMINI, VENUE_ORCA, VENUE_N } venue_t; /* new ones are appended */
+typedef enum { VENUE_COINBASE, VENUE_GEMINI, VENUE_ORCA, VENUE_BITSTAMP, VENUE_N } venue_t; /* new ones are appended */
 extern const char *const venue_names[VENUE_N + 1]; /* by venue_t, ended by NULL */
 const char *venue_name(venue_t v); /* "coinbase", "gemini", "orca" */
 

@@ -114,10 +114,16 @@
     X(feeds, simulated, BOOL, "false", 0, 0, F, "the venues below are the simulator: declared in every answer that shows market data") \
     X(feeds, ca_file, STR, "", 0, 300, F, "extra certificate authority for venue connections (the simulator's)")           \
     X(feeds, coinbase_url, STR, "wss://advanced-trade-ws.coinbase.com", 0, 200, F, "Coinbase Advanced Trade socket; empty: off") \
+    X(feeds, coinbase_protocol, STR, "coinbase-advanced", 1, 32, F, "coinbase-advanced, or coinbase-exchange with wss://ws-feed.exchange.coinbase.com") \
     X(feeds, coinbase_markets, STR, "SOL-USD", 0, 300, F, "comma-separated products")                                      \
     X(feeds, gemini_url, STR, "wss://ws.gemini.com?snapshot=-1", 0, 200, F, "Gemini socket; empty: off")                   \
     X(feeds, gemini_protocol, STR, "gemini-depth", 1, 32, F, "gemini-depth (current) or gemini-v2")                        \
     X(feeds, gemini_markets, STR, "solusd,usdcusd", 0, 300, F, "comma-separated symbols; usdcusd prices USDC in USD")      \
+    X(feeds, bitstamp_url, STR, "", 0, 200, F, "Bitstamp socket, wss://ws.bitstamp.net; empty: off")                       \
+    X(feeds, bitstamp_protocol, STR, "bitstamp-book", 1, 32, F, "bitstamp-book (best 100 levels, whole each time) or bitstamp-diff (whole depth upon a REST seed)") \
+    X(feeds, bitstamp_rest_url, STR, "https://www.bitstamp.net", 0, 200, F, "where its books are asked for by REST")      \
+    X(feeds, bitstamp_markets, STR, "solusd", 0, 300, F, "comma-separated markets")                                        \
+    X(feeds, check_s, INT, "120", 0, 86400, F, "fresh snapshot where a venue shows no loss: the longest a book can be wrong unseen; 0: never") \
     X(feeds, solana_rpc_url, STR, "https://api.mainnet-beta.solana.com", 0, 300, S, "primary JSON-RPC endpoint (may carry a key); empty: off") \
     X(feeds, solana_rpc_fallback, STR, "", 0, 300, S, "further JSON-RPC endpoints, comma-separated, asked while those before are not well")                                          \
     X(feeds, solana_rpc_per_s, INT, "10", 0, 10000, F, "calls per second and endpoint, twice as many at once; 0: no bound")\
@@ -135,6 +141,7 @@
     X(arb, size_steps, INT, "8", 1, 32, F, "sizes tried between them")                                                     \
     X(arb, coinbase_taker_bps_x100, INT, "9000", 0, 1000000, F, "Coinbase Advanced first tier, 2026-09-16: 0.90 %")        \
     X(arb, gemini_taker_bps_x100, INT, "12000", 0, 1000000, F, "Gemini first tier, 2026-09-01: 1.20 %")                    \
+    X(arb, bitstamp_taker_bps_x100, INT, "4000", 0, 1000000, F, "Bitstamp first tier, 2026-09-01: 0.40 %")                 \
     X(arb, network_fee_e6, INT, "2000", 0, 100000000, F, "dollars 1e-6 per DEX leg: base and priority fee")                \
     X(wallet, enabled, BOOL, "true", 0, 0, F, "wallet balances from the chain, through the RPC endpoints of [feeds]")      \
     X(wallet, cache_ms, INT, "30000", 0, 3600000, F, "how long a balance is good")                                         \

@@ -24,7 +24,9 @@ static void check_words(cfg_in_t *in)
         {"server", "environment", " development staging production "},
         {"log", "level", " error warn info debug trace "},
         {"database", "ssl", " disable prefer require verify-ca verify-full "},
+        {"feeds", "coinbase_protocol", " coinbase-advanced coinbase-exchange "},
         {"feeds", "gemini_protocol", " gemini-depth gemini-v2 "},
+        {"feeds", "bitstamp_protocol", " bitstamp-book bitstamp-diff "},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         const char *v = str_of(in, rows[i].section, rows[i].key);
@@ -138,6 +140,7 @@ static void check_urls(cfg_in_t *in)
         {"feeds", "coinbase_url", "wss://"},    {"feeds", "gemini_url", "wss://"},           {"feeds", "solana_ws_url", "wss://"},
         {"feeds", "solana_rpc_url", "https://"}, {"feeds", "solana_rpc_fallback", "https://"}, {"prices", "coingecko_url", "https://"},
         {"prices", "jupiter_url", "https://"},  {"prices", "pyth_url", "https://"},
+        {"feeds", "bitstamp_url", "wss://"},    {"feeds", "bitstamp_rest_url", "https://"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (!urls_ok(span_of(str_of(in, rows[i].section, rows[i].key)), rows[i].scheme))

@@ -138,7 +138,7 @@ static void status(sim_t *s, conn_t *c)
 static int book_of(const sim_t *s, span_t path)
 {
     for (int id = 0; id < BOOK_N; id++) {
-        span_t venue = span_of(id <= BOOK_CB_BTC ? "coinbase/" : "gemini/"),
+        span_t venue = span_of(id <= BOOK_CB_BTC ? "coinbase/" : id <= BOOK_GM_BTC ? "gemini/" : "bitstamp/"),
                name = span_of(s->market.book[id].spec->name);
         if (path.n == venue.n + name.n && memcmp(path.p, venue.p, venue.n) == 0 &&
             memcmp(path.p + venue.n, name.p, name.n) == 0)
@@ -208,7 +208,7 @@ static void fault_post(void *ctx, const json_t *v)
     int venue = venue_of(json_str(json_get(v, "venue")));
     span_t kind = json_str(json_get(v, "kind"));
     if (venue < 0) {
-        complain(k->s, k->c, 400, "venue must be coinbase, gemini, solana, coingecko, jupiter or pyth");
+        complain(k->s, k->c, 400, "venue must be coinbase, gemini, bitstamp, solana, coingecko, jupiter or pyth");
         return;
     }
     if (!span_is(kind, "clear") && !fault_parse(kind, &f)) {

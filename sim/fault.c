@@ -36,13 +36,13 @@ static void cut_off(void *ctx, conn_t *c)
     if (of_venue(c, w->v)) conn_reset(c);
 }
 
-/* What a silence swallowed is lost, as the numbering of the next message shows. Gemini v2 has no numbering and a
- * played file cannot be resumed, so those connections end here, and so do requests that never got their answer. */
+/* What a silence swallowed is lost, as the numbering of the next message shows. Gemini v2, Coinbase Exchange
+ * and Bitstamp have no numbering of their books and a played file cannot be resumed, so those connections end here, and so do requests that never got their answer. */
 static void after_silence(void *ctx, conn_t *c)
 {
     who_t *w = ctx;
     if (!of_venue(c, w->v)) return;
-    bool unnumbered = conn_tag(c) == EP_GEMINI_V2 || w->s->play[conn_tag(c)];
+    bool unnumbered = conn_tag(c) == EP_GEMINI_V2 || conn_tag(c) == EP_EXCHANGE || conn_tag(c) == EP_BITSTAMP || w->s->play[conn_tag(c)];
     if (conn_owes(c) || unnumbered) conn_reset(c);
 }
 

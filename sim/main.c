@@ -11,18 +11,21 @@ static const char help[] =
     "xorj-sim: the venues on loopback, for demonstration and tests\n"
     "\n"
     "  --state DIR      certificates (ca.pem is the authority to trust) and sim.env; made when missing\n"
-    "  --tls-port N     wss and https: /coinbase /gemini /gemini-v2 /solana (default 0: a free port)\n"
+    "  --tls-port N     wss and https: /coinbase /coinbase-exchange /gemini /gemini-v2 /bitstamp\n"
+    "                   /solana (default 0: a free port)\n"
     "  --ctl-port N     plain http: GET /status, POST /fault, POST /market, GET /books/VENUE/MARKET (default 0)\n"
     "  --seed N         the market's seed (default 1)\n"
     "  --rate N         book updates per second and venue, 1 to 2000 (default 15); after --play: lines per second\n"
     "                   of that file, 0 for as fast as the client reads (default 0)\n"
     "  --play FILE      one text message per line, sent to every client that subscribes\n"
-    "  --protocol P     of the file: coinbase-advanced, gemini-depth or gemini-v2\n"
+    "  --protocol P     of the file: coinbase-advanced, coinbase-exchange, gemini-depth, gemini-v2, bitstamp-diff\n"
+    "                   or bitstamp-book\n"
+    "  --rest M=FILE    Bitstamp: the REST book of market M while the file is played; may be given several times\n"
     "  --help\n"
     "\n"
     "--play may be given once for each protocol; the other venues show the market.\n";
 
-enum { O_STATE, O_TLS, O_CTL, O_SEED, O_RATE, O_PLAY, O_PROTOCOL, O_HELP };
+enum { O_STATE, O_TLS, O_CTL, O_SEED, O_RATE, O_PLAY, O_PROTOCOL, O_REST, O_HELP };
 
 static const struct option options[] = {
     {"state", required_argument, NULL, O_STATE},
@@ -33,6 +36,7 @@ static const struct option options[] = {
     {"play", required_argument, NULL, O_PLAY},
     {"help", no_argument, NULL, O_HELP},
     {"protocol", required_argument, NULL, O_PROTOCOL},
+    {"rest", required_argument, NULL, O_REST},
     {NULL, 0, NULL, 0},
 };
 
@@ -55,9 +59,10 @@ static int protocol(run_conf_t *c, const char *name)
     static const struct {
         const char *name;
         ep_t ep;
-    } known[] = {{"coinbase-advanced", EP_COINBASE}, {"gemini-depth", EP_GEMINI}, {"gemini-v2", EP_GEMINI_V2}};
+    } known[] = {{"coinbase-advanced", EP_COINBASE}, {"gemini-depth", EP_GEMINI}, {"gemini-v2", EP_GEMINI_V2},
+                 {"coinbase-exchange", EP_EXCHANGE}, {"bitstamp-diff", EP_BITSTAMP}, {"bitstamp-book", EP_BITSTAMP}};
     if (!c->plays_n) return usage("--protocol comes after the --play it belongs to", NULL);
-    for (unsigned i = 0; i < 3; i++) {
+    for (unsigned i = 0; i < sizeof(known) / sizeof(*known); i++) {
         if (strcmp(name, known[i].name) == 0) {
             c->play[c->plays_n - 1].ep = known[i].ep;
             return 0;
@@ -92,6 +97,10 @@ static int option(run_conf_t *c, int opt, const char *arg)
         c->plays_n++;
         return 0;
     case O_PROTOCOL: return protocol(c, arg);
+    case O_REST:
+        if (!c->plays_n || c->play[c->plays_n - 1].rests_n == RUN_RESTS_MAX) return usage("--rest comes after the --play it belongs to, at most 16", arg);
+        c->play[c->plays_n - 1].rest[c->play[c->plays_n - 1].rests_n++] = arg;
+        return 0;
     default: return 2; /* getopt has said why */
     }
 }

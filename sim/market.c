@@ -16,6 +16,8 @@ static const mspec_t specs[BOOK_N] = {
     [BOOK_GM_SOL] = {"solusd", 3, 6, 12000, 40, E8 / 2, 40 * E8, 280, 65},
     [BOOK_GM_USDC] = {"usdcusd", 5, 6, 20, 4, 500 * E8, 90000 * E8, 120, 15},
     [BOOK_GM_BTC] = {"btcusd", 2, 8, 800000, 1200, E8 / 1000, E8, 280, 20},
+    [BOOK_BS_SOL] = {"solusd", 2, 8, 20000, 6, E8 / 2, 25 * E8, 240, 60},
+    [BOOK_BS_BTC] = {"btcusd", 2, 8, 900000, 1500, E8 / 1000, E8, 240, 40},
 };
 
 static int64_t pow10i(unsigned n)
@@ -179,7 +181,7 @@ static void book_init(market_t *m, mbook_id_t id)
 
 static void mids(market_t *m)
 {
-    const int64_t ref[BOOK_N] = {m->fair, m->btc, m->fair, m->basis, m->btc};
+    const int64_t ref[BOOK_N] = {m->fair, m->btc, m->fair, m->basis, m->btc, m->fair, m->btc};
     for (unsigned i = 0; i < BOOK_N; i++) {
         int64_t wide = i == BOOK_GM_USDC ? 20 : i == BOOK_GM_SOL ? 300 : 150; /* millionths */
         m->noise[i] = clampi(m->noise[i] + rng_range(&m->rng, -wide / 10, wide / 10) - m->noise[i] / 64, -wide, wide);

@@ -17,7 +17,7 @@
 #define MICRO 1000000LL /* prices of the market are micro-dollars */
 #define QTY_DEC 8       /* sizes are 1e-8 units */
 
-typedef enum { BOOK_CB_SOL, BOOK_CB_BTC, BOOK_GM_SOL, BOOK_GM_USDC, BOOK_GM_BTC, BOOK_N } mbook_id_t;
+typedef enum { BOOK_CB_SOL, BOOK_CB_BTC, BOOK_GM_SOL, BOOK_GM_USDC, BOOK_GM_BTC, BOOK_BS_SOL, BOOK_BS_BTC, BOOK_N } mbook_id_t;
 typedef enum { MSIDE_BID, MSIDE_ASK } mside_t;
 
 #define MBOOK_LEVELS 512

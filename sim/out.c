@@ -31,6 +31,14 @@ void iso_us(int64_t unix_ns, char out[40])
     out[n + 1] = 0;
 }
 
+void iso_us6(int64_t unix_ns, char out[40])
+{
+    struct tm tm;
+    calendar(unix_ns, &tm);
+    size_t n = strftime(out, 40, "%Y-%m-%dT%H:%M:%S", &tm);
+    snprintf(out + n, 40 - n, ".%06dZ", (int)(unix_ns % 1000000000 / 1000));
+}
+
 void key_text(jw_t *w, const char *key, const char *v)
 {
     jw_key(w, key);

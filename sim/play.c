@@ -6,15 +6,26 @@
 
 #include "sim/sim.h"
 
+#define RESTS_MAX 16
+#define MARKET_MAX 48
+
+typedef struct {
+    char market[MARKET_MAX];
+    char *text;
+    span_t body;
+} prest_t;
+
 struct play {
     char *text;
+    prest_t rest[RESTS_MAX];
+    unsigned rests_n;
     size_t n, lines_n;
     span_t *lines;
     unsigned rate;
     uint64_t last_seq; /* of the last line that has a sequence_num, else 0 */
 };
 
-static xerr_t read_all(const char *path, play_t *p)
+static xerr_t read_all(const char *path, char **text, size_t *n)
 {
     FILE *f = fopen(path, "rb");
     if (!f) return XE_NOT_FOUND;
@@ -22,9 +33,9 @@ static xerr_t read_all(const char *path, play_t *p)
     xerr_t err = size < 0 ? XE_NOT_FOUND : (unsigned long)size > PLAY_BYTES_MAX ? XE_TOO_BIG : XE_OK;
     if (!err) {
         rewind(f);
-        p->n = (size_t)size;
-        p->text = malloc(p->n + 1);
-        if (!p->text || fread(p->text, 1, p->n, f) != p->n) err = XE_NOT_FOUND;
+        *n = (size_t)size;
+        *text = malloc(*n + 1);
+        if (!*text || fread(*text, 1, *n, f) != *n) err = XE_NOT_FOUND;
     }
     fclose(f);
     return err;
@@ -63,7 +74,7 @@ xerr_t play_open(const char *path, unsigned rate, play_t **out)
 {
     play_t *p = calloc(1, sizeof(*p));
     if (!p) return XE_TOO_BIG;
-    xerr_t err = read_all(path, p);
+    xerr_t err = read_all(path, &p->text, &p->n);
     if (!err) {
         p->text[p->n] = 0;
         err = split(p);
@@ -78,9 +89,31 @@ xerr_t play_open(const char *path, unsigned rate, play_t **out)
     return XE_OK;
 }
 
+xerr_t play_add_rest(play_t *p, const char *arg)
+{
+    const char *eq = strchr(arg, '=');
+    size_t n = eq ? (size_t)(eq - arg) : 0;
+    if (n == 0 || n >= MARKET_MAX || p->rests_n == RESTS_MAX) return XE_BAD_INPUT;
+    prest_t *r = &p->rest[p->rests_n];
+    xerr_t err = read_all(eq + 1, &r->text, &r->body.n);
+    memcpy(r->market, arg, n);
+    r->body.p = r->text;
+    p->rests_n++;
+    return err;
+}
+
+const span_t *play_rest(const play_t *p, span_t market)
+{
+    for (unsigned i = 0; p && i < p->rests_n; i++) {
+        if (span_is(market, p->rest[i].market)) return &p->rest[i].body;
+    }
+    return NULL;
+}
+
 void play_free(play_t *p)
 {
     if (!p) return;
+    for (unsigned i = 0; i < p->rests_n; i++) free(p->rest[i].text);
     free(p->text);
     free(p->lines);
     free(p);
@@ -117,8 +150,11 @@ typedef struct {
 
 static void look(void *ctx, const json_t *v)
 {
-    const json_t *word = json_get(v, "method") ? json_get(v, "method") : json_get(v, "type");
-    ((asked_t *)ctx)->subscribe = word && span_is(json_str(word), "subscribe");
+    static const char *const keys[] = {"method", "type", "event"};
+    for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
+        span_t word = json_str(json_get(v, keys[i]));
+        if (span_is(word, "subscribe") || span_is(word, "bts:subscribe")) ((asked_t *)ctx)->subscribe = true;
+    }
 }
 
 bool play_text(sim_t *s, conn_t *c, span_t text)

@@ -23,6 +23,9 @@ typedef struct {
 
 /* XE_NOT_FOUND: cannot be read; XE_TOO_BIG; XE_BAD_INPUT: no lines. rate in lines per second, 0: as fast as read. */
 xerr_t play_open(const char *path, unsigned rate, play_t **out);
+/* "MARKET=FILE": what the venue answers by REST while the file is played. XE_NOT_FOUND: cannot be read. */
+xerr_t play_add_rest(play_t *p, const char *arg);
+const span_t *play_rest(const play_t *p, span_t market); /* NULL: none, also when p is NULL */
 void play_free(play_t *p);
 size_t play_lines(const play_t *p);
 

@@ -18,8 +18,8 @@
 
 static const endpoint_t *const endpoints[EP_N] = {&endpoint_coinbase, &endpoint_gemini, &endpoint_gemini_v2,
                                                   &endpoint_solana,   &endpoint_coingecko, &endpoint_jupiter,
-                                                  &endpoint_pyth};
-static const char *const venues[SV_N] = {"coinbase", "gemini", "solana", "coingecko", "jupiter", "pyth"};
+                                                  &endpoint_pyth,     &endpoint_exchange,  &endpoint_bitstamp};
+static const char *const venues[SV_N] = {"coinbase", "gemini", "solana", "coingecko", "jupiter", "pyth", "bitstamp"};
 
 const endpoint_t *endpoint_of(ep_t ep)
 {
@@ -78,8 +78,13 @@ static void welcome(sim_t *s, conn_t *c, ep_t ep, span_t query)
 static void venue_request(sim_t *s, conn_t *c, const sreq_t *r)
 {
     int ep = -1;
+    span_t rest = {NULL, 0};
     for (int i = 0; i < EP_N; i++) {
         if (span_is(r->path, endpoints[i]->path)) ep = i;
+        size_t n = endpoints[i]->rest ? strlen(endpoints[i]->rest) : 0;
+        if (!n || r->path.n <= n || memcmp(r->path.p, endpoints[i]->rest, n) != 0) continue;
+        ep = i;
+        rest = span_make(r->path.p + n, r->path.n - n);
     }
     if (ep < 0) {
         conn_reply(c, 404, "text/plain", SPAN_LIT("no such venue\n"));
@@ -94,6 +99,8 @@ static void venue_request(sim_t *s, conn_t *c, const sreq_t *r)
         return; /* owed for ever; the end of the silence resets it */
     else if (fault_on(s, v, FAULT_LIMIT))
         conn_reply(c, 429, "text/plain", SPAN_LIT("Too Many Requests\n"));
+    else if (rest.n)
+        endpoints[ep]->get(s, c, rest);
     else if (r->upgrade && !endpoints[ep]->http_only)
         welcome(s, c, (ep_t)ep, r->query);
     else if (endpoints[ep]->post)
@@ -162,6 +169,8 @@ static void chain_on(sim_t *s, mbook_id_t id)
     s->update_id += (uint64_t)rng_range(&s->market.rng, 1, 400);
     k->before = k->last;
     k->last = s->update_id;
+    uint64_t now = (uint64_t)(s->wall_ns / 1000);
+    k->micro = now > k->micro ? now : k->micro + 1;
     for (unsigned i = 0; i < b->chg_n; i++) {
         unsigned d = 0;
         while (d < k->dirty_n && (k->dirty[d].side != b->chg[i].side || k->dirty[d].lv.px != b->chg[i].lv.px)) d++;
@@ -188,6 +197,7 @@ static void move_books(sim_t *s)
         while (market_book_due(&s->market, w.id)) {
             chain_on(s, w.id);
             srv_each(s->srv, tell_book, &w);
+            if (i > BOOK_GM_BTC) s->chain[i].dirty_n = 0; /* no such stream there */
             if (s->chain[i].dirty_n > CHAIN_DIRTY - MBOOK_CHANGES) flush_second(s, w.id);
         }
     }
@@ -238,7 +248,7 @@ static void on_turn(void *ctx, int64_t now_ms)
     }
     if (now_ms - s->second_ms >= 1000) {
         s->second_ms = now_ms;
-        for (unsigned i = BOOK_GM_SOL; i < BOOK_N; i++) flush_second(s, (mbook_id_t)i);
+        for (unsigned i = BOOK_GM_SOL; i <= BOOK_GM_BTC; i++) flush_second(s, (mbook_id_t)i);
     }
     each_client(s, EP_N, tend);
 }
@@ -270,6 +280,9 @@ static int open_plays(sim_t *s, const run_conf_t *conf)
         ep_t ep = conf->play[i].ep;
         if (s->play[ep]) return fail("two files for one protocol", conf->play[i].file);
         xerr_t err = play_open(conf->play[i].file, conf->play[i].rate, &s->play[ep]);
+        for (unsigned k = 0; !err && k < conf->play[i].rests_n; k++) {
+            if (play_add_rest(s->play[ep], conf->play[i].rest[k])) return fail("cannot read the book", conf->play[i].rest[k]);
+        }
         if (err)
             return fail(err == XE_TOO_BIG     ? "file is too large"
                         : err == XE_BAD_INPUT ? "file has no lines"
@@ -289,6 +302,8 @@ static int prepare(sim_t *s, const run_conf_t *conf)
     s->update_id = (uint64_t)(s->wall_ns / 1000);
     s->slot = first_slot(s);
     for (unsigned i = 0; i < BOOK_N; i++) s->chain[i].last = s->chain[i].before = s->chain[i].sent_1s = ++s->update_id;
+    for (unsigned i = 0; i < BOOK_N; i++) s->chain[i].micro = (uint64_t)(s->wall_ns / 1000);
+    for (unsigned i = 0; i < REST_BOOKS; i++) buf_init(&s->rest_cache[i].body, SIM_SCRATCH);
     buf_init(&s->body, SIM_SCRATCH);
     buf_init(&s->msg, SIM_SCRATCH);
     s->arenas = arena_pool_new(65536, 4);
@@ -326,6 +341,7 @@ int sim_run(const run_conf_t *conf)
     if (s) {
         srv_free(s->srv);
         for (unsigned i = 0; i < EP_N; i++) play_free(s->play[i]);
+        for (unsigned i = 0; i < REST_BOOKS; i++) buf_fini(&s->rest_cache[i].body);
         buf_fini(&s->body);
         buf_fini(&s->msg);
         if (s->arenas) arena_pool_free(s->arenas);

@@ -4,6 +4,8 @@
 
 #include "sim/sim.h"
 
+#define RUN_RESTS_MAX 16
+
 typedef struct {
     const char *state;
     uint64_t seed;
@@ -13,6 +15,8 @@ typedef struct {
         const char *file;
         ep_t ep;
         unsigned rate;
+        const char *rest[RUN_RESTS_MAX]; /* MARKET=FILE */
+        unsigned rests_n;
     } play[EP_N];
     unsigned plays_n;
 } run_conf_t;

@@ -13,8 +13,8 @@
 #include "sim/server.h"
 #include "sim/wallet.h"
 
-typedef enum { SV_COINBASE, SV_GEMINI, SV_SOLANA, SV_COINGECKO, SV_JUPITER, SV_PYTH, SV_N } sv_t;
-typedef enum { EP_COINBASE, EP_GEMINI, EP_GEMINI_V2, EP_SOLANA, EP_COINGECKO, EP_JUPITER, EP_PYTH, EP_N } ep_t;
+typedef enum { SV_COINBASE, SV_GEMINI, SV_SOLANA, SV_COINGECKO, SV_JUPITER, SV_PYTH, SV_BITSTAMP, SV_N } sv_t;
+typedef enum { EP_COINBASE, EP_GEMINI, EP_GEMINI_V2, EP_SOLANA, EP_COINGECKO, EP_JUPITER, EP_PYTH, EP_EXCHANGE, EP_BITSTAMP, EP_N } ep_t;
 typedef enum { FAULT_DISCONNECT, FAULT_SILENCE, FAULT_GAP, FAULT_GARBAGE, FAULT_SLOW, FAULT_LIMIT, FAULT_LIE, FAULT_N } fault_t;
 
 #define SIM_CLIENTS_MAX 64 /* websockets of one venue */
@@ -43,10 +43,12 @@ typedef struct {
     void (*second)(sim_t *s, conn_t *c, mbook_id_t id); /* the book's changes of the last second stand in its chain */
     void (*slot)(sim_t *s, conn_t *c);                  /* a slot passed */
     void (*idle)(sim_t *s, conn_t *c);                  /* instead of turn once a played file has ended; may be NULL */
+    const char *rest;                                   /* paths that begin so are answered by get; NULL: none */
+    void (*get)(sim_t *s, conn_t *c, span_t rest);      /* rest: of the path, behind that */
 } endpoint_t;
 
 extern const endpoint_t endpoint_coinbase, endpoint_gemini, endpoint_gemini_v2, endpoint_solana, endpoint_coingecko,
-    endpoint_jupiter, endpoint_pyth;
+    endpoint_jupiter, endpoint_pyth, endpoint_exchange, endpoint_bitstamp;
 const endpoint_t *endpoint_of(ep_t ep);
 const char *sv_name(sv_t v);
 
@@ -65,9 +67,17 @@ typedef struct {
 #define CHAIN_DIRTY 1024
 typedef struct {
     uint64_t before, last, sent_1s;
+    uint64_t micro; /* of the last change, growing */
     mchange_t dirty[CHAIN_DIRTY];
     unsigned dirty_n;
 } chain_t;
+
+#define REST_CACHE_MS 1000
+#define REST_BOOKS 2
+typedef struct {
+    buf_t body;
+    int64_t at_ms;
+} rest_t;
 
 struct sim {
     srv_t *srv;
@@ -86,6 +96,7 @@ struct sim {
     chain_t chain[BOOK_N];
     uint64_t update_id; /* shared by all symbols of Gemini */
     int64_t second_ms;
+    rest_t rest_cache[REST_BOOKS]; /* Bitstamp's books as its cache has them */
     uint16_t tls_port, ctl_port;
 };
 
@@ -97,6 +108,7 @@ void out_text(sim_t *s, conn_t *c, span_t text,
 void out_http(sim_t *s, conn_t *c, sv_t v, span_t body); /* the answer to a plain request */
 void iso_ns(int64_t unix_ns, char out[40]); /* "2026-08-09T21:05:48.228568804Z" */
 void iso_us(int64_t unix_ns, char out[40]); /* microseconds with trailing zeros cut */
+void iso_us6(int64_t unix_ns, char out[40]); /* microseconds, all six */
 /* A member of the open object. */
 void key_text(jw_t *w, const char *key, const char *v);
 void key_i64(jw_t *w, const char *key, int64_t v);

@@ -55,10 +55,12 @@ static void same(const desk_t *a, const desk_t *b)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-    static const venue_ops_t *const ops[] = {&venue_coinbase, &venue_gemini, &venue_gemini_v2};
+    static const venue_ops_t *const *ops = venue_protocols;
+    unsigned ops_n = 0;
+    while (ops[ops_n]) ops_n++;
     if (n == 0) return 0;
     span_t text = span_make((const char *)data + 1, n - 1);
-    desk_t whole = desk(ops[data[0] % 3], data[0] & 64), sliced = desk(ops[data[0] % 3], data[0] & 64);
+    desk_t whole = desk(ops[data[0] % ops_n], data[0] & 64), sliced = desk(ops[data[0] % ops_n], data[0] & 64);
     play(&whole, text, 0);
     play(&sliced, text, 1);
     same(&whole, &sliced);

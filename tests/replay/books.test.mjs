@@ -3,9 +3,9 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { get, ok } from '../lib/http.mjs'
 import { SHARED, buildDir, startStack, until } from '../lib/stack.mjs'
@@ -13,11 +13,25 @@ import { SHARED, buildDir, startStack, until } from '../lib/stack.mjs'
 const REC = join(SHARED, 'venues', 'recordings')
 const STREAMS = [
   { protocol: 'coinbase-advanced', venue: 'coinbase', file: 'coinbase/advanced_2026-08-09' },
+  { protocol: 'coinbase-exchange', venue: 'coinbase', file: 'coinbase/exchange_2021-04-17' },
+  { protocol: 'bitstamp-diff', venue: 'bitstamp', file: 'bitstamp/diff_2022-01-05' },
+  { protocol: 'bitstamp-diff', venue: 'bitstamp', file: 'bitstamp/diff_2021-04-17' },
   { protocol: 'gemini-depth', venue: 'gemini', file: 'gemini/depth_2026-09-30_perps' },
   { protocol: 'gemini-v2', venue: 'gemini', file: 'gemini/v2_2026-08-09_spot' },
   { protocol: 'gemini-v2', venue: 'gemini', file: 'gemini/v2_2021-06-24_alts' },
   { protocol: 'gemini-v2', venue: 'gemini', file: 'gemini/v2_2021-04-17_btc_ltc' },
 ].map((s) => ({ ...s, path: join(REC, `${s.file}.jsonl`), expected: join(REC, `${s.file}.expected.json`) }))
+
+/** MARKET=FILE of the REST books that belong to a recording. */
+function seedsOf({ path }) {
+  const at = dirname(path)
+  const name = basename(path, '.jsonl')
+  if (!existsSync(at)) return []
+  return readdirSync(at)
+    .map((f) => [new RegExp(`^${name}\\.rest\\.(.+)\\.json$`).exec(f)?.[1], join(at, f)])
+    .filter(([m]) => m)
+    .map(([m, f]) => `${m}=${f}`)
+}
 
 const dir = mkdtempSync(join(tmpdir(), 'xorj-replay-'))
 const plain = (t) => (t.includes('.') ? t.replace(/\.?0+$/, '') : t)
@@ -32,18 +46,18 @@ function same(got, want, what) {
   assert.equal(got.book_sha256, want.book_sha256, `${what}: digest`)
 }
 
-function replay(protocol, path) {
+function replay(protocol, path, seeds = []) {
   const out = join(dir, 'books.json')
-  const r = spawnSync(join(buildDir('release'), 'xorj'), ['replay', '--protocol', protocol, '--books', out, path], { encoding: 'utf8' })
+  const r = spawnSync(join(buildDir('release'), 'xorj'), ['replay', '--protocol', protocol, '--books', out, ...seeds.flatMap((x) => ['--seed', x]), path], { encoding: 'utf8' })
   assert.equal(r.status, 0, r.stderr)
   return JSON.parse(readFileSync(out, 'utf8')).books
 }
 
 const overBudget = async (s) => Number(/^xorj_loop_over_budget_total\{what="turn"\} (\d+)/m.exec((await get(s, '/metrics')).text)[1])
 
-async function throughServer({ protocol, venue, path }, books) {
+async function throughServer({ protocol, venue, path, seeds = [] }, books) {
   const markets = Object.keys(books).join(',')
-  const s = await startStack({ flavour: 'release', feeds: 'sim', play: path, protocol, markets, env: { XORJ_LIMITS_ENABLED: 'false' } })
+  const s = await startStack({ flavour: 'release', feeds: 'sim', play: path, protocol, markets, seeds: seeds.join(' '), env: { XORJ_LIMITS_ENABLED: 'false' } })
   const token = await s.role('viewer')
   const equal = async () => {
     for (const [market, want] of Object.entries(books)) {
@@ -84,7 +98,7 @@ for (const st of STREAMS) {
   const skip = existsSync(st.path) ? false : 'recording not present'
   test(`xorj replay: ${st.file}`, { skip }, () => {
     const want = JSON.parse(readFileSync(st.expected, 'utf8')).books
-    const got = replay(st.protocol, st.path)
+    const got = replay(st.protocol, st.path, seedsOf(st))
     for (const [market, w] of Object.entries(want)) same(got[market], w, market)
     assert.deepEqual(Object.keys(got).sort(), Object.keys(want).sort())
   })
@@ -92,7 +106,7 @@ for (const st of STREAMS) {
 for (const st of STREAMS) {
   const skip = existsSync(st.path) ? false : 'recording not present'
   test(`running server, simulator plays ${st.file}`, { skip }, async () => {
-    await throughServer(st, JSON.parse(readFileSync(st.expected, 'utf8')).books)
+    await throughServer({ ...st, seeds: seedsOf(st) }, JSON.parse(readFileSync(st.expected, 'utf8')).books)
   })
 }
 

@@ -215,9 +215,10 @@ static int teardown(void **state)
 
 static void start(venue_t v, const char *protocol)
 {
-    bool cb = v == VENUE_COINBASE;
-    snprintf(cb ? d->cfg.feeds_coinbase_url : d->cfg.feeds_gemini_url, CFG_STR_MAX, "%s", d->url);
-    snprintf(d->cfg.feeds_gemini_protocol, CFG_STR_MAX, "%s", protocol);
+    char *url = v == VENUE_COINBASE ? d->cfg.feeds_coinbase_url : v == VENUE_GEMINI ? d->cfg.feeds_gemini_url : d->cfg.feeds_bitstamp_url;
+    char *name = v == VENUE_COINBASE ? d->cfg.feeds_coinbase_protocol : v == VENUE_GEMINI ? d->cfg.feeds_gemini_protocol : d->cfg.feeds_bitstamp_protocol;
+    snprintf(url, CFG_STR_MAX, "%s", d->url);
+    snprintf(name, CFG_STR_MAX, "%s", protocol);
     feeds_conf_t c = {.loop = d->l, .metrics = d->m, .cfg = &d->cfg, .insts = &d->insts, .door = {on_event, NULL}};
     d->f = feeds_open(&c);
 }
@@ -230,7 +231,7 @@ static void start(venue_t v, const char *protocol)
 static void coinbase_live(void)
 {
     add_inst(VENUE_COINBASE, "SOL-USD");
-    start(VENUE_COINBASE, "gemini-depth");
+    start(VENUE_COINBASE, "coinbase-advanced");
     UNTIL(heard(0, "\"level2\""), 3000);
     say(0, SNAPSHOT);
     UNTIL(state_is("LIVE"), 2000);
@@ -350,7 +351,7 @@ static void nobody_listens(void **state)
 {
     close(d->listener);
     add_inst(VENUE_COINBASE, "SOL-USD");
-    start(VENUE_COINBASE, "gemini-depth");
+    start(VENUE_COINBASE, "coinbase-advanced");
     UNTIL(health()->reconnects >= 3, 4000);
     assert_string_equal(d->story, ""); /* never up: nothing to take back */
     d->listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
@@ -364,7 +365,8 @@ static void wrong_settings(void **state)
     add_inst(VENUE_GEMINI, "solusd");
     log_init(open("/dev/null", O_WRONLY), LOG_ERROR);
     snprintf(d->cfg.feeds_gemini_url, CFG_STR_MAX, "%s", d->url);
-    start(VENUE_COINBASE, "no-such-protocol");
+    snprintf(d->cfg.feeds_gemini_protocol, CFG_STR_MAX, "no-such-protocol");
+    start(VENUE_COINBASE, "coinbase-advanced");
     assert_int_equal(feeds_health(d->f, h, 4), 1);
     assert_string_equal(h[0].state, "DOWN");
     feeds_resync(d->f, 0, XE_GAP);

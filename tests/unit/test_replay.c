@@ -90,7 +90,7 @@ static void faults(void **state)
     out_is("{\"books\":{\"A\":{\"bid_levels\":0,\"ask_levels\":0,\"top_bids\":[],\"top_asks\":[],\"book_sha256\":\"" EMPTY "\"}}}\n");
     assert_int_equal(run_text("gemini-v2", "\r\n\n"), 0);
     out_is("{\"books\":{}}\n");
-    assert_int_equal(run_text("bitstamp-diff", ""), 2);
+    assert_int_equal(run_text("kraken", ""), 2);
     assert_int_equal(run("gemini-v2", "/nonexistent"), 1);
 }
 
