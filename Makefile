@@ -28,7 +28,7 @@ MAKEFLAGS += -j$(JOBS)
 endif
 
 # Building needs packages but no network: say at once what is missing.
-SERVANTS := help run up down status test check lint chaos bench load fuzz clean deps npm
+SERVANTS := help run up down status test check lint chaos bench load flame fuzz clean deps npm
 ifneq ($(filter-out $(SERVANTS),$(or $(MAKECMDGOALS),all)),)
 MISSING := $(shell CC='$(CC)' deploy/deps.sh --check build 2>&1)
 ifneq ($(MISSING),)
@@ -242,6 +242,14 @@ load: ## the load gate, 13 minutes each way: DURATION=60 shortens it
 	@B=$(B) DURATION='$(DURATION)' $(NODE) bench/load.mjs
 .PHONY: load
 endif
+# With frame pointers, so that perf can walk the stack.
+PROF := $(B)/prof
+flame: ## where the time goes: flame graphs by perf, instructions per request by callgrind
+	@deploy/deps.sh bench
+	$(MAKE_ALL) -s FLAVOUR=release B=$(PROF) OPT='-O2 -g -fno-omit-frame-pointer' all $(PROF)/bench/load
+	@B=$(PROF) OUT=$(B) SECONDS='$(SECONDS)' $(NODE) bench/flame.mjs
+.PHONY: flame
+
 ifneq ($(wildcard tests/fuzz/run.mjs),)
 fuzz: ## the fuzzers for SECONDS= each
 	@deploy/deps.sh test lint
