@@ -10,7 +10,7 @@
 #include "base/err.h"
 #include "base/span.h"
 
-#define IX_ACCOUNTS_MAX 40
+#define IX_ACCOUNTS_MAX 64
 #define IX_DATA_MAX 1232 /* more does not fit a transaction */
 
 typedef struct { uint8_t key[32]; bool signer, writable; } ix_account_t;

@@ -8,7 +8,7 @@
 #define TX_MAX 1232        /* bytes of a whole packet */
 #define TX_KEYS_MAX 256    /* an index is one byte */
 #define TX_TABLES_MAX 8
-#define TX_SIGNERS_MAX 12  /* more signatures leave no room for a message */
+#define TX_SIGNERS_MAX 127 /* the first byte of a message must not look like a version */
 
 /* compact-u16: 7 bits a byte, low first. Writes 1 to 3 bytes; reads as many and returns the count, 0 for what is cut off,
  * too long, beyond 65535 or not the shortest form. */

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "engine/bytes.h"
+#include "engine/impact.h"
 #include "engine/pump.h"
 #include "engine/raydium_amm.h"
 #include "engine/raydium_cpmm.h"
@@ -235,12 +236,31 @@ static void curve_bytes_of_every_age(void **state)
     assert_int_equal(pump_curve_decode(b, 151, &c), XE_BAD_INPUT);
 }
 
+/* A swap of a tenth of the reserve trades an eleventh below the price; of a hundredth, a hundred-and-first. */
+static void impact_by_hand(void **state)
+{
+    ray_amm_t free_of_fee = {.status = 6, .fee_den = 10000};
+    ray_amm_ask_t ask = {.vault_coin = 1000000000, .vault_pc = 3000000000, .amount = 100000000, .exact_in = true, .coin_to_pc = true};
+    ray_amm_quote_t q;
+    assert_int_equal(ray_amm_quote(&free_of_fee, &ask, &q), XE_OK);
+    assert_int_equal(impact_at_reserves(1000000000, 3000000000, q.in, q.out), 90910); /* 1/11, rounded up */
+    assert_int_equal(impact_at_reserves(10, 10, 0, 0), IMPACT_ONE);
+    assert_int_equal(impact_at_reserves(10, 10, 5, 9), 0);
+    u128_t two = (u128_t)2 << 64; /* price 4 */
+    assert_int_equal(impact_at_price(two, true, 1000, 3960), 10000);
+    assert_int_equal(impact_at_price(two, false, 4000, 990), 10000);
+    assert_int_equal(impact_at_price(two, true, 1000, 4000), 0);
+    assert_int_equal(impact_at_price((u128_t)0xfffec4b1 << 64, true, UINT64_MAX, UINT64_MAX), IMPACT_ONE);
+    assert_int_equal(impact_at_price(4295048016u, false, UINT64_MAX, UINT64_MAX), IMPACT_ONE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(amm_by_hand), cmocka_unit_test(amm_product_never_shrinks), cmocka_unit_test(amm_bytes),
         cmocka_unit_test(cpmm_by_hand), cmocka_unit_test(cpmm_exact_out_gives_what_exact_in_asks), cmocka_unit_test(cpmm_transfer_fees),
         cmocka_unit_test(cpmm_bytes), cmocka_unit_test(curve_by_hand), cmocka_unit_test(curve_tiers), cmocka_unit_test(curve_bytes_of_every_age),
+        cmocka_unit_test(impact_by_hand),
     };
     return cmocka_run_group_tests_name("curves", tests, NULL, NULL);
 }
