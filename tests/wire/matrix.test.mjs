@@ -32,7 +32,8 @@ const TABLE = {
 
   'POST /api/v1/auth/login': { may: PUBLIC }, 'POST /api/v1/auth/refresh': { may: PUBLIC }, 'POST /api/v1/auth/logout': { may: DESK },
   'GET /api/v1/auth/me': { may: DESK }, 'POST /api/v1/auth/register': { may: ADMIN }, 'GET /api/v1/auth/users': { may: ADMIN },
-  'DELETE /api/v1/auth/users/{username}': { may: ADMIN }, 'POST /api/v1/auth/password': { may: DESK }, 'POST /api/v1/auth/api-key': { may: DESK },
+  'DELETE /api/v1/auth/users/{username}': { may: ADMIN }, 'POST /api/v1/auth/password': { may: DESK },
+  'POST /api/v1/auth/totp': { may: DESK }, 'POST /api/v1/auth/totp/confirm': { may: DESK }, 'POST /api/v1/auth/totp/disable': { may: DESK }, 'POST /api/v1/auth/api-key': { may: DESK },
   'GET /api/v1/auth/api-keys': { may: DESK }, 'DELETE /api/v1/auth/api-keys/{id}': { may: DESK },
 
   'GET /api/bot/status': { may: WALLET }, 'POST /api/bot/enable': { may: WALLET }, 'POST /api/bot/disable': { may: WALLET },
