@@ -1,6 +1,7 @@
 // Where each fuzzer starts: a few inputs of our own, files of tests/fuzz/corpus/<entry>, and what ../shared holds.
 import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { deflateSync } from 'node:zlib'
 
 const bytes = (...parts) => Buffer.concat(parts.map((p) => (typeof p === 'string' ? Buffer.from(p) : Buffer.from(p))))
 const filled = (n, tag, at = {}) => {
@@ -39,6 +40,29 @@ const OWN = {
   fuzz_json: () => [bytes('{"a":[1,2.5,-3e4,true,null,"x\\u00e9"]}'), bytes('[]'), bytes('"\\ud83d\\ude80"')],
   fuzz_config: () => [bytes('[server]\nport = 8080\n'), bytes('postgres://u:p@localhost:5432/db?sslmode=require')],
   fuzz_ws_frame: () => [bytes([0x81, 0x82, 1, 2, 3, 4, 0x69, 0x6b]), bytes([0x88, 0x82, 0, 0, 0, 0, 3, 0xe8])],
+  fuzz_journal: () => {
+    const rec = (kind, text) => {
+      const head = Buffer.alloc(24)
+      head.writeUInt32LE(Buffer.byteLength(text), 0)
+      head[6] = kind
+      return bytes(head, text)
+    }
+    const records = bytes(rec(1, 'coinbase\x00coinbase-advanced\x001'), rec(2, ''), rec(3, '{"a":1}'), rec(6, '3'), rec(4, 'XE_CLOSED'))
+    return [bytes([0], records), bytes([1], 'XORJJNL1', Buffer.alloc(16), 'XJB1', Buffer.alloc(44)), bytes([2], deflateSync(Buffer.alloc(195)))]
+  },
+  fuzz_rpc: () => {
+    const account = (n, at = {}) => filled(n, '', { 64: 5, 108: 1, ...at }).toString('base64')
+    const row = (key, data, owner) => ({ pubkey: key.repeat(32), account: { data: [data, 'base64'], owner, lamports: 1 } })
+    const classic = 'TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA'
+    const ctx = (value) => JSON.stringify({ context: { slot: 7 }, value })
+    const mint = { owner: classic, data: [filled(82, '', { 44: 6, 45: 1 }).toString('base64'), 'base64'] }
+    return [
+      [0, ctx([row('1', account(165), classic)])], [1, ctx([row('1', account(170, { 165: 2, 166: 7 }), 'TokenzQdBNbLqP5VEhdkAS6EPFLC1PHnBqCXEpPxuEb')])],
+      [2, ctx([mint, null])], [3, ctx(5)], [4, '{"solana":{"usd":150.5,"last_updated_at":1796000000}}'],
+      [5, '{"So11111111111111111111111111111111111111112":{"usdPrice":147.478934}}'],
+      [6, '{"parsed":[{"id":"ef0d8b6fda2ceba41da15d4095d1da392a0d2f8ed0c6c7bc0f4cfac8c280b56d","price":{"price":"15012345678","conf":"75","expo":-8,"publish_time":1796000001}}]}'],
+    ].map(([k, text]) => bytes([k], text))
+  },
   fuzz_venue: () => [0, 1, 2].map((k) => bytes([k], '{"channel":"l2_data","sequence_num":0,"events":[]}\n{"type":"heartbeat"}\n')),
 }
 
