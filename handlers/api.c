@@ -11,6 +11,7 @@
 #include "handlers/guard.h"
 #include "handlers/idem.h"
 #include "handlers/openapi.h"
+#include "handlers/rate.h"
 #include "handlers/routes.h"
 #include "handlers/stats.h"
 #include "handlers/stream.h"
@@ -66,36 +67,6 @@ static void on_head(void *ctx, req_t *r)
     }
 }
 
-/* ---- limits ------------------------------------------------------------------------------------------------------- */
-
-static void refuse(req_t *r, lim_class_t class, const lim_rule_t *rule, int64_t retry_ms)
-{
-    char policy[96], left[96], text[96];
-    int retry = (int)((retry_ms + 999) / 1000);
-    snprintf(policy, sizeof policy, "\"%s\";q=%lld;w=%lld", lim_name(class), (long long)rule->n, (long long)rule->window_s);
-    snprintf(left, sizeof left, "\"%s\";r=0;t=%d", lim_name(class), retry);
-    snprintf(text, sizeof text, "Too many requests of class %s, try again in %d s", lim_name(class), retry);
-    req_add_header(r, "RateLimit-Policy", policy);
-    req_add_header(r, "RateLimit", left);
-    ctr_inc(api_of(r)->n.limited[class]);
-    req_error(r, 429, "RATE_LIMIT_ERROR", text, NULL, retry);
-}
-
-/* True: go on. Classes by address are judged before the token, the others after, by principal where there is one. */
-static bool under_limit(req_t *r, bool before_token)
-{
-    api_t *a = api_of(r);
-    const call_t *c = call_of(r);
-    lim_class_t class = c->route->limit;
-    int64_t retry_ms;
-    if (class == LIM_NONE || lim_by_address(class) != before_token || !a->cfg->limits_enabled) return true;
-    lim_rule_t rule = lim_rule(a->cfg, class);
-    uint64_t key = c->known ? c->who.key : limits_addr_key(a->limits, req_client_addr(r));
-    if (limits_take(a->limits, class, &rule, key, loop_now_ns(a->loop), &retry_ms)) return true;
-    refuse(r, class, &rule, retry_ms);
-    return false;
-}
-
 /* ---- the way in --------------------------------------------------------------------------------------------------- */
 
 /* Only what was not answered at once needs a deadline. */
@@ -104,6 +75,8 @@ static void arm_deadline(api_t *a, req_t *r)
     bool read = req_method(r) == M_GET || req_method(r) == M_HEAD;
     req_set_deadline(r, read ? a->cfg->http_read_deadline_ms : a->cfg->http_write_deadline_ms);
 }
+
+static void identify(req_t *r) { guard_identify(r, on_identified); }
 
 static void on_request(void *ctx, req_t *r)
 {
@@ -114,7 +87,7 @@ static void on_request(void *ctx, req_t *r)
     c->counted = true;
     a->in_flight->v++;
     c->query_err = query_parse(req_query(r), c->route->query, alloc_for, r, &c->query);
-    if (under_limit(r, true)) guard_identify(r, on_identified);
+    rate_admit(r, true, identify);
     if (!req_answered(r)) arm_deadline(a, r);
     req_drop(r);
 }
@@ -122,7 +95,7 @@ static void on_request(void *ctx, req_t *r)
 static void on_identified(req_t *r, xerr_t err)
 {
     if (err) {
-        h_fail(r, err);
+        if (err != XE_AUTH || rate_stranger(r)) h_fail(r, err);
         return;
     }
     if (guard_admit(r)) {
@@ -130,7 +103,7 @@ static void on_identified(req_t *r, xerr_t err)
         h_fail_why(r, XE_DENIED, call_of(r)->deny);
         return;
     }
-    if (under_limit(r, false)) on_admitted(r);
+    rate_admit(r, false, on_admitted);
 }
 
 static bool eat(span_t *s, const char *lower)
@@ -259,12 +232,21 @@ static void make_counters(api_t *a)
     a->in_flight = metrics_gauge(a->metrics, "http_requests_in_flight", NULL, "Requests taken and not yet answered");
 }
 
+/* The same in every process of the database, so that they can speak of a caller without naming it (storage/rates.h). */
+static void table_keys(api_t *a)
+{
+    uint8_t mac[32];
+    if (a->cfg->auth_jwt_secret[0]) hmac_sha256(span_of(a->cfg->auth_jwt_secret), SPAN_LIT("xorj tables 1"), mac);
+    else random_bytes(mac, sizeof mac);
+    memcpy(a->sip, mac, sizeof a->sip);
+}
+
 api_t *api_new(loop_t *l, metrics_t *m, const cfg_t *cfg, store_t *store, const engine_t *eng, door_t door, api_views_t v)
 {
     api_t *a = calloc(1, sizeof *a);
     if (!a) return NULL;
     *a = (api_t){.loop = l, .metrics = m, .cfg = cfg, .store = store, .eng = eng, .door = door, .views = v, .started_ns = mono_ns()};
-    random_bytes(a->sip, sizeof a->sip);
+    table_keys(a);
     jwt_keys_init(&a->keys, cfg);
     siws_issuer_init(&a->issuer, cfg);
     a->tokens = tcache_new(TOKENS_KEPT, a->sip);

@@ -266,7 +266,7 @@ static const schema_t session_answer[] = {
 const route_t routes_auth[] = {
     {M_GET, "/api/auth/challenge", ACCESS_PUBLIC, LIM_AUTH, 0, 0, h_challenge, challenge_query, NULL, 200, challenge_answer,
      "A message to sign, good once and for a short time."},
-    {M_POST, "/api/auth/authenticate", ACCESS_PUBLIC, LIM_AUTH, ROUTE_REFUSES, ROUTE_BODY, h_authenticate, NULL, sign_in_body, 200, token_answer,
+    {M_POST, "/api/auth/authenticate", ACCESS_PUBLIC, LIM_AUTH, ROUTE_REFUSES | ROUTE_FORBIDS, ROUTE_BODY, h_authenticate, NULL, sign_in_body, 200, token_answer,
      "Signs a wallet in with its signature over the challenge."},
     {M_POST, "/api/auth/refresh", ACCESS_WALLET, LIM_AUTH, 0, ROUTE_BODY, h_refresh, NULL, NULL, 200, token_answer,
      "Another token for the rest of the session; the one it was asked with ends at once."},

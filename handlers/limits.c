@@ -146,10 +146,16 @@ static uint32_t fresh(limits_t *l, uint64_t key)
     return i;
 }
 
-static entry_t *entry_of(limits_t *l, uint64_t key)
+static uint32_t find(const limits_t *l, uint64_t key)
 {
     uint32_t i = l->head[key & l->mask];
     while (i != NIL && l->e[i].key != key) i = l->e[i].next;
+    return i;
+}
+
+static entry_t *entry_of(limits_t *l, uint64_t key)
+{
+    uint32_t i = find(l, key);
     if (i == NIL) return &l->e[fresh(l, key)];
     if (l->newest != i) {
         list_remove(l, i);
@@ -168,20 +174,71 @@ static int64_t wait_of(int64_t state, int64_t now, int64_t n, int64_t window_ns,
     return wait > 0 ? wait : 0;
 }
 
-bool limits_take(limits_t *l, lim_class_t c, const lim_rule_t *rule, uint64_t key, int64_t now_ns, int64_t *retry_ms)
+uint64_t limits_key(lim_class_t c, uint64_t who) { return who ^ ((uint64_t)c * 0x9e3779b97f4a7c15ULL); }
+
+static int64_t used_us(int64_t state, int64_t now) { return state > now ? (state - now) / 1000 : 0; }
+
+static void fill(lim_state_t *out, const lim_rule_t *rule, int64_t state, int64_t now)
+{
+    int64_t used = state > now ? state - now : 0, step = rule->window_s * 1000000000LL / rule->n;
+    out->left = rule->n - (used + step - 1) / step;
+    if (out->left < 0) out->left = 0;
+    out->full_s = (used + 999999999) / 1000000000;
+}
+
+bool limits_judge(limits_t *l, uint64_t key, const lim_rule_t *rule, int64_t now_ns, lim_state_t *out)
 {
     int64_t window = 0, burst = 0, wait, wait2 = 0;
-    *retry_ms = 0;
+    *out = (lim_state_t){.left = rule->n};
     if (rule->n <= 0) return true;
-    entry_t *e = entry_of(l, key ^ ((uint64_t)c * 0x9e3779b97f4a7c15ULL));
+    entry_t *e = entry_of(l, key);
+    out->used_us[0] = used_us(e->window_ns, now_ns);
+    out->used_us[1] = used_us(e->burst_ns, now_ns);
+    out->step_us[0] = rule->window_s * 1000000 / rule->n;
+    out->step_us[1] = rule->burst_per_s > 0 ? 1000000 / rule->burst_per_s : 0;
+    out->room_us[0] = (rule->n - 1) * out->step_us[0];
+    out->room_us[1] = (rule->burst_per_s - 1) * out->step_us[1];
     wait = wait_of(e->window_ns, now_ns, rule->n, rule->window_s * 1000000000LL, &window);
     if (rule->burst_per_s > 0) wait2 = wait_of(e->burst_ns, now_ns, rule->burst_per_s, 1000000000LL, &burst);
     if (wait2 > wait) wait = wait2;
     if (wait > 0) {
-        *retry_ms = (wait + 999999) / 1000000;
+        out->retry_ms = (wait + 999999) / 1000000;
+        fill(out, rule, e->window_ns, now_ns);
+        out->left = 0;
         return false;
     }
     e->window_ns = window;
     e->burst_ns = burst;
+    fill(out, rule, window, now_ns);
     return true;
+}
+
+void limits_passed(const lim_rule_t *rule, const int64_t used[2], lim_state_t *out)
+{
+    fill(out, rule, used[0] * 1000, 0);
+}
+
+void limits_refused(const lim_rule_t *rule, const int64_t used[2], lim_state_t *out)
+{
+    int64_t wait = used[0] - out->room_us[0], burst = out->step_us[1] ? used[1] - out->room_us[1] : 0;
+    if (burst > wait) wait = burst;
+    out->retry_ms = wait > 1000 ? (wait + 999) / 1000 : 1;
+    out->left = 0;
+}
+
+void limits_learn(limits_t *l, uint64_t key, const int64_t used[2], int64_t now_ns)
+{
+    uint32_t i = find(l, key);
+    if (i == NIL) return;
+    entry_t *e = &l->e[i];
+    if (now_ns + used[0] * 1000 > e->window_ns) e->window_ns = now_ns + used[0] * 1000;
+    if (now_ns + used[1] * 1000 > e->burst_ns) e->burst_ns = now_ns + used[1] * 1000;
+}
+
+bool limits_take(limits_t *l, lim_class_t c, const lim_rule_t *rule, uint64_t key, int64_t now_ns, int64_t *retry_ms)
+{
+    lim_state_t st;
+    bool ok = limits_judge(l, limits_key(c, key), rule, now_ns, &st);
+    *retry_ms = st.retry_ms;
+    return ok;
 }

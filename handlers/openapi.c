@@ -250,7 +250,11 @@ static void put_answer(jw_t *w, const route_t *t)
         jw_end(w);
         return;
     }
-    put_headers(w, t->flags & ROUTE_ETAG ? S_WORDS("X-Request-ID", "Cache-Control", "ETag") : S_WORDS("X-Request-ID", "Cache-Control"));
+    const char *names[8] = {"X-Request-ID", "Cache-Control"};
+    size_t n = 2;
+    if (t->flags & ROUTE_ETAG) names[n++] = "ETag";
+    if (t->limit != LIM_NONE) names[n++] = "RateLimit", names[n++] = "RateLimit-Policy";
+    put_headers(w, names);
     if (t->answer) {
         open_json(w);
         openapi_schema(w, t->answer, false);

@@ -58,6 +58,7 @@
     X(ws, per_principal, INT, "5", 1, 100000, F, "open sockets of one principal; beyond: close 4029")                      \
     X(ws, msgs_per_s, INT, "30", 1, 100000, F, "client messages per second; beyond: close 4029")                           \
     X(limits, enabled, BOOL, "true", 0, 0, L, "rate limits; false only for measuring, refused in production")              \
+    X(limits, shared, BOOL, "true", 0, 0, L, "counted over all processes of the database, through Redis; while it is away each counts for itself") \
     X(limits, open_per_min, INT, "600", 1, 10000000, L, "class open, per address")                                         \
     X(limits, status_per_min, INT, "200", 1, 10000000, L, "class status, per principal or address")                        \
     X(limits, opp_per_min, INT, "100", 1, 10000000, L, "class opportunities, per principal")                               \

@@ -11,7 +11,7 @@
 #include "base/crypto.h"
 #include "reactor/log.h"
 
-#define ARGS_MAX 8
+#define ARGS_MAX 12
 
 typedef enum { ST_WAIT, ST_CONNECT, ST_GREET, ST_UP, ST_OFF } state_t;
 static const char *const state_names[] = {"WAIT", "CONNECT", "GREET", "UP", "OFF"};

@@ -121,6 +121,7 @@ static void on_redis_up(void *ctx)
     store_t *s = ctx;
     s->mirror_ok = s->mirror_all = false;
     s->mirror_dels = 0;
+    rates_forget(s);
     s->swept_us = 0; /* what was revoked while it was away is still in there */
     note_edges(s);
     sweep(s);
@@ -337,6 +338,7 @@ store_t *store_open(loop_t *l, metrics_t *m, const cfg_t *cfg)
     s->perf_loads = flights_new();
     s->opps = oppq_new(s, m);
     s->touches = touches_new(s);
+    s->rates = rates_new();
     s->audit = audit_walk_new(s);
     s->mine = wcache_new(s, m);
     s->pg_since_us = s->redis_since_us = s->started_us = loop_wall_us(l);
@@ -386,6 +388,7 @@ void store_close(store_t *s)
     flights_free(s->perf_loads);
     oppq_free(s->opps);
     wcache_free(s->mine);
+    rates_free(s->rates);
     cache_free(s->sessions);
     cache_free(s->perf);
     cache_free(s->key_uses);

@@ -17,6 +17,7 @@
 #include "storage/writer.h"
 
 typedef struct oppq oppq_t;
+typedef struct rates rates_t;
 
 struct store {
     loop_t *l;
@@ -33,6 +34,7 @@ struct store {
     flights_t *session_loads, *perf_loads;
     oppq_t *opps;
     touches_t *touches;
+    rates_t *rates;
     struct audit_walk *audit;
     wcache_t *mine;    /* settings and trades of wallets */
     settings_t peeked; /* what settings_peek lent last */
@@ -70,6 +72,9 @@ struct audit_walk *audit_walk_new(store_t *s);
 void audit_walk_free(struct audit_walk *w); /* nothing of it is in flight any more */
 void users_ended(store_t *s, span_t jti);    /* this process committed one: out of the mirror as well */
 void users_reload(store_t *s, span_t jti);   /* what is remembered of it is out of date */
+rates_t *rates_new(void);
+void rates_free(rates_t *r);
+void rates_forget(store_t *s);                /* Redis is another one, or empty */
 oppq_t *oppq_new(store_t *s, metrics_t *m);
 void oppq_kick(store_t *s);                  /* the housekeeping link is up, or a beat */
 bool oppq_idle(const store_t *s);

@@ -26,6 +26,7 @@
 #include "storage/perf.h"
 #include "storage/settings.h"
 #include "storage/trades.h"
+#include "storage/rates.h"
 #include "storage/users.h"
 
 #define DESK "00000000-0000-4000-8000-00000000de5c"
@@ -136,6 +137,8 @@ void session_revoke(store_t *s, span_t jti, const who_t *who, void (*cb)(void *c
 
 #include "tests/unit/operators_fake.h"
 
+bool rates_take(store_t *s, uint64_t key, const rate_t bucket[2], rates_cb cb, void *ctx) { return false; }
+unsigned bus_others(const bus_t *b) { return 0; }
 bus_t *store_bus(const store_t *s) { return NULL; }
 void bus_on(bus_t *b, bus_kind_t kind, bus_fn fn, void *ctx) {}
 

@@ -48,6 +48,38 @@ static void bursts_are_bounded(void **state)
     limits_free(l);
 }
 
+static void what_is_left_and_what_others_took(void **state)
+{
+    limits_t *l = limits_new(64, sip);
+    lim_rule_t rule = {60, 60, 10};
+    lim_state_t st;
+    uint64_t key = limits_key(LIM_USER, 5);
+    int64_t now = 7 * second;
+    assert_true(limits_judge(l, key, &rule, now, &st));
+    assert_int_equal(st.left, 59);
+    assert_int_equal(st.full_s, 1);
+    assert_int_equal(st.used_us[0], 0);
+    assert_int_equal(st.step_us[0], 1000000);
+    assert_int_equal(st.step_us[1], 100000);
+    assert_true(limits_judge(l, key, &rule, now, &st));
+    assert_int_equal(st.used_us[0], 1000000);
+    limits_learn(l, key, (const int64_t[2]){50000000, 0}, now); /* others: 48 more */
+    assert_true(limits_judge(l, key, &rule, now, &st));
+    assert_int_equal(st.left, 9);
+    assert_int_equal(st.full_s, 51);
+    limits_learn(l, key, (const int64_t[2]){1000000, 0}, now); /* an answer from before: nothing comes back by it */
+    assert_true(limits_judge(l, key, &rule, now, &st));
+    assert_int_equal(st.left, 8);
+    limits_learn(l, key, (const int64_t[2]){60000000, 0}, now);
+    assert_false(limits_judge(l, key, &rule, now, &st));
+    assert_int_equal(st.left, 0);
+    assert_int_equal(st.retry_ms, 1000);
+    limits_learn(l, key + 1, (const int64_t[2]){60000000, 0}, now); /* nobody we know */
+    assert_int_equal(limits_used(l), 1);
+    assert_true(limits_judge(l, key, &rule, now + second, &st));
+    limits_free(l);
+}
+
 static void callers_and_classes_apart(void **state)
 {
     limits_t *l = limits_new(64, sip);
@@ -98,7 +130,7 @@ static void addresses(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_window_then_a_trickle), cmocka_unit_test(bursts_are_bounded), cmocka_unit_test(callers_and_classes_apart),
+        cmocka_unit_test(a_window_then_a_trickle), cmocka_unit_test(bursts_are_bounded), cmocka_unit_test(what_is_left_and_what_others_took), cmocka_unit_test(callers_and_classes_apart),
         cmocka_unit_test(memory_is_bounded), cmocka_unit_test(the_used_stay), cmocka_unit_test(addresses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import { connect, rows } from '../lib/db.mjs'
-import { get, isError, ok, post } from '../lib/http.mjs'
+import { get, isError, ok, post, request } from '../lib/http.mjs'
 import { startReplica } from '../lib/replica.mjs'
 import { cleanEnd, sleep, startStack, until } from '../lib/stack.mjs'
 import { Sub } from '../lib/ws.mjs'
@@ -24,6 +24,22 @@ test('a toggle through one is read back through the other at once', async () => 
     const g = ok(await get(from, '/api/bot/status', { token: w.token }))
     assert.equal(g.enabled, on, `round ${i}`)
     assert.equal(g.version, r.version, `round ${i}`)
+  }
+})
+
+test('settings changed through one are read back through the other at once, though both keep them in memory', async () => {
+  const [w] = await s.wallets(1)
+  const risk = ['Conservative', 'Balanced', 'Aggressive']
+  for (let i = 0; i < 200; i++) {
+    const [to, from] = i % 2 ? [s, b] : [b, s]
+    for (const x of [s, b]) ok(await get(x, '/api/user/settings', { token: w.token }))
+    const want = { riskProfile: risk[i % 3], investmentAmount: 100 + i }
+    ok(await request(to, 'PUT', '/api/user/settings', { token: w.token, body: want }))
+    const [g, f] = await Promise.all([get(from, '/api/user/settings', { token: w.token }), get(from, '/api/fast/settings', { token: w.token })])
+    for (const r of [ok(g), ok(f)]) {
+      assert.equal(r.riskProfile, want.riskProfile, `round ${i}`)
+      assert.equal(r.settings.investmentAmount, want.investmentAmount, `round ${i}`)
+    }
   }
 })
 
@@ -112,6 +128,35 @@ test('a session revoked in the database itself is refused at once', async () => 
   await rows(db, 'update sessions set revoked_at = now() where wallet = $1', [w.wallet])
   await sleep(50)
   for (const x of [s, b]) isError(await get(x, '/api/auth/session', { token: w.token }), 401)
+})
+
+test('a limit holds over both, also where they take turns', async () => {
+  const c = await startReplica(s, { XORJ_LIMITS_ENABLED: 'true', XORJ_LIMITS_USER_PER_MIN: '40', XORJ_LIMITS_USER_BURST: '1000' })
+  const d = await startReplica(s, { XORJ_LIMITS_ENABLED: 'true', XORJ_LIMITS_USER_PER_MIN: '40', XORJ_LIMITS_USER_BURST: '1000' })
+  try {
+    await until(async () => (await metric(c, 'xorj_bus_others')) === 3 && (await metric(d, 'xorj_bus_others')) === 3, 3000, 'they know of each other')
+    const warm = (await s.wallets(1))[0]
+    for (const x of [c, d]) await get(x, '/api/auth/session', { token: warm.token })
+    const count = async (order) => {
+      const [w] = await s.wallets(1)
+      let passed = 0
+      for (let i = 0; i < 100; i++) {
+        const r = await get(order(i), '/api/auth/session', { token: w.token })
+        passed += r.status === 200
+        if (r.status === 429) assert.match(r.headers['retry-after'], /^[1-9]/)
+      }
+      return passed
+    }
+    for (const [k, order] of [(i) => (i % 2 ? c : d), (i) => (i < 30 ? c : d), (i) => (i < 50 ? d : c)].entries()) {
+      const passed = await count(order)
+      assert.ok(passed >= 40 && passed <= 43, `order ${k}: ${passed} of 40`)
+    }
+    await s.sh('redis-kill')
+    assert.ok((await count((i) => (i % 2 ? c : d))) >= 80) // each for itself
+  } finally {
+    await s.sh('redis-start')
+    await Promise.all([c.stop(), d.stop()])
+  }
 })
 
 test('alone again: the answer no longer waits for anybody', async () => {
