@@ -129,6 +129,10 @@ $(B)/bench/engine_bench: bench/engine_bench.c $(LIBA)
 	$(CC) $(CFLAGS_ALL) $< -Wl,--start-group $(LIBA) -Wl,--end-group $(LIBS) -o $@
 
 # The generators: libc alone.
+$(B)/bench/quotes: bench/quotes.c $(B)/lib/libengine.a $(B)/lib/libbase.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) $< -Wl,--start-group $(B)/lib/libengine.a $(B)/lib/libbase.a -Wl,--end-group $(LIBS) -o $@
+
 LOADERS := $(B)/bench/load $(B)/bench/subs
 $(B)/bench/load: bench/load.c bench/lat.c bench/lat.h
 $(B)/bench/subs: bench/subs.c
@@ -231,7 +235,7 @@ check: ## lint and test
 ifneq ($(wildcard bench/run.mjs),)
 bench: ## the ratio table beside the peers
 	@deploy/deps.sh bench
-	$(MAKE_ALL) -s all $(LOADERS)
+	$(MAKE_ALL) -s all $(LOADERS) $(B)/bench/quotes
 	@B=$(B) $(NODE) bench/run.mjs
 .PHONY: bench
 endif

@@ -11,12 +11,13 @@ import { p2, p6, p7 } from './items/db.mjs'
 import { MIX, p1, p3p4, p5 } from './items/http.mjs'
 import { p11, p12, p8 } from './items/live.mjs'
 import { p13, p14, p15 } from './items/process.mjs'
+import { quotes } from './items/quotes.mjs'
 import { r1, r2, r3 } from './items/routes.mjs'
 
 const ITEMS = [
   { ids: ['P1'], run: p1 }, { ids: ['P2'], run: p2 }, { ids: ['P3', 'P4'], run: p3p4 }, { ids: ['P5'], run: p5 },
   { ids: ['P6'], run: p6 }, { ids: ['P7'], run: p7 }, { ids: ['P8'], run: p8 }, { ids: ['P11'], run: p11 }, { ids: ['P12'], run: p12 },
-  { ids: ['P13'], run: p13 }, { ids: ['P14'], run: p14 }, { ids: ['P15'], run: p15 },
+  { ids: ['P13'], run: p13 }, { ids: ['P14'], run: p14 }, { ids: ['P15'], run: p15 }, { ids: ['Q'], run: quotes },
   { ids: ['R1'], run: r1 }, { ids: ['R2'], run: r2 }, { ids: ['R3'], run: r3 },
 ]
 const positive = (name, v) => { if (!(v > 0)) throw new Error(`${name}: a number above 0 is expected`); return v }

@@ -2,7 +2,7 @@
 #include "engine/raydium_clmm_math.h"
 #include "engine/u256.h"
 
-#define STEPS_MAX 8192 /* far beyond the compute a transaction may use; hostile state must not hold us up */
+#define STEPS_MAX 4096 /* far beyond the compute a transaction may use; hostile state must not hold us up */
 
 typedef struct {
     const ray_clmm_t *pool;

@@ -3,7 +3,7 @@
 #include "engine/whirl_fee.h"
 
 #define SEQ_MAX 3
-#define STEPS_MAX 4096 /* far beyond the compute a transaction may use; hostile state must not hold us up */
+#define STEPS_MAX 1024 /* far beyond the compute a transaction may use; hostile state must not hold us up */
 
 typedef struct {
     const whirl_pool_t *pool;

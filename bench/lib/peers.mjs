@@ -7,7 +7,7 @@ import { B, ROOT, answers, family, freePort, run, say, start, stop, which } from
 const SRC = path.join(ROOT, 'bench', 'peers'), OUT = path.join(B, 'peers')
 const CORES = os.cpus().length
 
-function need(...cmds) {
+export function need(...cmds) {
   for (const c of cmds) {
     const found = which(c) ?? [`/usr/local/go/bin/${c}`, `${os.homedir()}/.cargo/bin/${c}`].find((p) => fs.existsSync(p))
     if (found) return found
@@ -15,7 +15,7 @@ function need(...cmds) {
   throw new Error(`${cmds.join(' or ')} is not installed`)
 }
 
-function copy(name, ...files) {
+export function copy(name, ...files) {
   const dir = path.join(OUT, name)
   fs.mkdirSync(dir, { recursive: true })
   let changed = false

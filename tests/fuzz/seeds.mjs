@@ -73,18 +73,16 @@ const vectors = (dir, set) => {
 }
 const accounts = (dir, set, kind) => vectors(dir, set).filter((v) => v.data_b64).map((v) => bytes([kind, 1], Buffer.from(v.data_b64, 'base64')))
 
-/** First lines of each recorded stream: enough for a subscription and some updates. */
+/** First lines of each recorded stream, for every protocol: the first byte chooses it, modulo their number. */
 function streams(dir) {
   const root = join(dir, 'venues', 'recordings')
   const out = []
-  const protocols = [['coinbase', 0], ['gemini', 1], ['gemini', 2]]
-  for (const [folder, kind] of protocols) {
+  for (const folder of existsSync(root) ? readdirSync(root, { withFileTypes: true }).filter((e) => e.isDirectory()).map((e) => e.name) : []) {
     const at = join(root, folder)
-    if (!existsSync(at)) continue
     for (const f of readdirSync(at, { recursive: true }).filter((x) => String(x).endsWith('.jsonl')).slice(0, 6)) {
       const lines = readFileSync(join(at, String(f)), 'utf8').split('\n').slice(0, 12)
       const raw = lines.map((l) => { try { const o = JSON.parse(l); return typeof o.raw === 'string' ? o.raw : typeof o.frame === 'string' ? o.frame : l } catch { return l } })
-      out.push(bytes([kind | 64], raw.join('\n').slice(0, 6000)))
+      for (let kind = 0; kind < 8; kind++) out.push(bytes([kind | 64], raw.join('\n').slice(0, 6000)))
     }
   }
   return out
