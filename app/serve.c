@@ -14,7 +14,7 @@
 #include "base/crypto.h"
 #include "reactor/log.h"
 
-enum { DOOR_BYTES = 16 << 20, TICK_MS = 100, PROBE_MS = 20, HASH_NICE = 10 };
+enum { DOOR_BYTES = 16 << 20, TICK_MS = 100, PROBE_MS = 20, HASH_NICE = 5 };
 
 /* ---- effects of the engine ---------------------------------------------------------------------------------------- */
 

@@ -235,6 +235,7 @@ static bool forged(const req_t *r)
 static bool refused(const req_t *r)
 {
     call_t *c = call_of(r);
+    if (c->limited && c->route->access == ACCESS_OPTIONAL) c->known = false; /* as to anybody */
     if (c->known && c->limited && !(c->route->flags & ROUTE_LIMITED)) c->deny = "The password must be changed first: POST /api/v1/auth/password";
     else if (c->known && c->who.by_key && (c->route->flags & ROUTE_LOGIN)) c->deny = "An API key may not do this: sign in";
     return c->deny != NULL;

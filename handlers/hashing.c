@@ -10,6 +10,7 @@ typedef struct {
     hashed_cb cb;
     void *ctx;
     xerr_t err;
+    int64_t until_ns; /* nobody waits for it any more */
     size_t password_n, fresh_n;
     char password[PASSWORD_MAX], fresh[PASSWORD_MAX], hash[PASSWORD_HASH_MAX], made[PASSWORD_HASH_MAX];
 } work_t;
@@ -32,6 +33,8 @@ void hashing_leave(api_t *a) { a->hashing--; }
 static void run(job_t *j)
 {
     work_t *w = (work_t *)j;
+    w->err = mono_ns() > w->until_ns ? XE_TIMEOUT : XE_OK;
+    if (w->err) return;
     w->err = w->hash[0] ? password_verify(span_make(w->password, w->password_n), w->hash) : XE_OK;
     if (!w->err && w->fresh_n) w->err = password_hash(span_make(w->fresh, w->fresh_n), w->made);
 }
@@ -63,6 +66,7 @@ void hashing_ask(api_t *a, const hashing_t *in, hashed_cb cb, void *ctx)
     w->job.done = done;
     w->cb = cb;
     w->ctx = ctx;
+    w->until_ns = mono_ns() + a->cfg->http_write_deadline_ms * 1000000;
     take(in->password, w->password, &w->password_n);
     take(in->fresh, w->fresh, &w->fresh_n);
     snprintf(w->hash, sizeof w->hash, "%s", in->hash);

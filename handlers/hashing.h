@@ -16,7 +16,8 @@ typedef struct {
     span_t password, fresh;
     const char *hash;
 } hashing_t;
-/* err XE_OK: it fits, and made holds the new hash ("" without one). XE_AUTH: it does not. XE_FULL, XE_CLOSED: not done. */
+/* err XE_OK: it fits, and made holds the new hash ("" without one). XE_AUTH: it does not. XE_FULL, XE_CLOSED, XE_TIMEOUT (it waited
+ * longer than a request may): not done. */
 typedef void (*hashed_cb)(void *ctx, xerr_t err, const char *made);
 void hashing_ask(api_t *a, const hashing_t *in, hashed_cb cb, void *ctx);
 

@@ -109,6 +109,7 @@ static void put_security(jw_t *w, const route_t *t)
     jw_key(w, "security");
     jw_arr(w);
     if (asks_who(t)) put_way(w, "bearer", t);
+    if (asks_who(t) && t->access != ACCESS_WALLET && !(t->flags & ROUTE_LOGIN)) put_way(w, "api_key", t);
     if (t->flags & ROUTE_TICKET) put_way(w, "ticket", t);
     if (t->access == ACCESS_OPTIONAL || t->access == ACCESS_LOCAL) put_way(w, NULL, t);
     jw_end(w);
@@ -116,6 +117,7 @@ static void put_security(jw_t *w, const route_t *t)
 
 static const struct { const char *name, *type, *a, *av, *b, *bv, *says; } schemes[] = {
     {"bearer", "http", "scheme", "bearer", "bearerFormat", "JWT", "A wallet's session token, or an operator's access token."},
+    {"api_key", "apiKey", "in", "header", "name", "X-API-Key", "An operator's API key; Authorization: ApiKey says the same."},
     {"ticket", "apiKey", "in", "query", "name", "ticket", "A one-time ticket for the live stream."},
 };
 

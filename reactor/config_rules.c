@@ -170,6 +170,7 @@ static void check_pairs(cfg_in_t *in)
     if (c->database_backoff_min_ms > c->database_backoff_max_ms)
         cfg_fault(in, "backoff_min_ms in [database] is above backoff_max_ms");
     if (c->http_line_max > c->http_head_max) cfg_fault(in, "line_max in [http] is above head_max");
+    if (c->auth_operator_ttl_s > c->auth_refresh_ttl_s) cfg_fault(in, "operator_ttl_s in [auth] is above refresh_ttl_s");
     if (c->ws_ping_ms >= c->ws_dead_ms) cfg_fault(in, "ping_ms in [ws] must be below dead_ms");
     if (c->ws_sub_bytes_max > c->ws_ring_bytes) cfg_fault(in, "sub_bytes_max in [ws] is above ring_bytes");
 }

@@ -275,6 +275,9 @@ test('failed sign-ins are counted: five for a name, twenty for an address, also 
 
 test('a storm of sign-ins is refused at its bound and leaves the rest of the server alone', async () => {
   const v = await account('viewer')
+  const p95 = (a) => a.sort((x, y) => x - y)[Math.floor(a.length * 0.95)]
+  const before = []
+  for (let i = 0; i < 60; i++) before.push((await get(s, '/api/v1/ping')).ms)
   const quiet = []
   let over = false
   const watch = (async () => {
@@ -294,9 +297,8 @@ test('a storm of sign-ins is refused at its bound and leaves the rest of the ser
   }
   assert.ok(storm.some((r) => r.status === 429), 'the bound was met')
   assert.ok(storm.some((r) => r.status === 401), 'what waits is served')
-  quiet.sort((a, b) => a - b)
-  assert.ok(quiet[Math.floor(quiet.length * 0.95)] < 60, `p95 of others meanwhile ${quiet[Math.floor(quiet.length * 0.95)].toFixed(1)} ms`)
-  ok(await login(v.name, LONG))
+  assert.ok(p95(quiet) < Math.max(60, 5 * p95(before)), `p95 of others ${p95(before).toFixed(1)} ms before, ${p95(quiet).toFixed(1)} ms meanwhile`)
+  await until(async () => (await login(v.name, LONG)).status === 200, 15_000, 'sign-in works again')
   assert.equal((await rows(db, "select 1 from login_attempts where key like 'u:storm-%'")).length, storm.filter((r) => r.status !== 429).length, 'the refused were not counted')
 })
 
@@ -366,6 +368,35 @@ test('sockets of operators end with their session', async () => {
   const sub = await new Sub(s, { token: o.access_token }).open()
   ok(await post(s, '/api/v1/auth/logout', { token: o.access_token }))
   assert.equal(await sub.closed(15_000), 4001)
+})
+
+test('two servers on one database: what one ends or allows, the other knows at once', async () => {
+  const { startReplica } = await import('../lib/replica.mjs')
+  const r = await startReplica(s)
+  const both = async (token, status) => {
+    for (const x of [r, s]) assert.equal((await get(x, '/api/v1/status', { token })).status, status)
+  }
+  const o = await account('operator')
+  const k = ok(await post(s, '/api/v1/auth/api-key', { token: o.access_token, body: { name: 'k', scopes: ['desk:read'] } }), 201)
+  const keyed = async (status) => {
+    for (const x of [r, s]) assert.equal((await request(x, 'GET', '/api/v1/status', { headers: { 'X-API-Key': k.key } })).status, status)
+  }
+  await both(o.access_token, 200)
+  await keyed(200)
+  ok(await request(r, 'DELETE', `/api/v1/auth/api-keys/${k.id}`, { token: o.access_token }))
+  await keyed(401)
+  ok(await post(r, '/api/v1/auth/logout', { token: o.access_token }))
+  await both(o.access_token, 401)
+  const name = `clara-${++seq}`
+  const password = await s.xorj('user', 'add', name, '--role', 'viewer')
+  const t = ok(await login(name, password))
+  await both(t.access_token, 403)
+  ok(await post(r, '/api/v1/auth/password', { token: t.access_token, body: { current: password, new: LONG }, headers: from(addr()) }))
+  await both(t.access_token, 200)
+  const got = await Promise.all(Array.from({ length: 20 }, (_, i) => post(i % 2 ? r : s, '/api/v1/auth/refresh', { body: { refresh_token: t.refresh_token } })))
+  assert.equal(got.filter((x) => x.status === 200).length, 1)
+  await both(t.access_token, 401)
+  assert.deepEqual(await r.stop(), { code: 0, sig: null })
 })
 
 test('nothing secret in the log; the audit chain verifies', async () => {
