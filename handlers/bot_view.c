@@ -6,10 +6,12 @@
 #include "base/crypto.h"
 
 enum { HELD_SLOTS = 4096 };
+#define MOMENT_NS 10000000000LL /* longer than any request may take; a database put back to an older day is believed after it */
 
 /* Two wallets of one slot push each other out; whoever reads the bot puts it right again. */
 struct holds {
     struct { uint64_t key; hold_t by[HOLD_N]; } slot[HELD_SLOTS];
+    struct { uint64_t key; int64_t version, at_ns; } told[HELD_SLOTS];
 };
 
 holds_t *holds_new(void) { return calloc(1, sizeof(holds_t)); }
@@ -23,6 +25,18 @@ void holds_note(api_t *a, const char *wallet, const hold_t holds[HOLD_N])
     unsigned i = (unsigned)(key >> 1) % HELD_SLOTS;
     a->holds->slot[i].key = key;
     memcpy(a->holds->slot[i].by, holds, sizeof a->holds->slot[i].by);
+}
+
+bool bot_is_news(api_t *a, const char *wallet, int64_t version)
+{
+    uint64_t key = key_of(a, wallet);
+    unsigned i = (unsigned)(key >> 1) % HELD_SLOTS;
+    int64_t now = loop_now_ns(a->loop);
+    if (a->holds->told[i].key == key && a->holds->told[i].version > version && now - a->holds->told[i].at_ns < MOMENT_NS) return false;
+    a->holds->told[i].key = key;
+    a->holds->told[i].version = version;
+    a->holds->told[i].at_ns = now;
+    return true;
 }
 
 static bool held(const hold_t holds[HOLD_N])

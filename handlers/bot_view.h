@@ -9,6 +9,8 @@
 
 holds_t *holds_new(void);
 void holds_free(holds_t *h);
+/* False: a later version of this bot was told a moment ago, and this one comes late. */
+bool bot_is_news(api_t *a, const char *wallet, int64_t version);
 void holds_note(api_t *a, const char *wallet, const hold_t holds[HOLD_N]);
 
 /* stopped, active, or paused: switched on, and held or without one usable market. A process without feeds cannot judge

@@ -103,6 +103,8 @@ static void put_reasons(jw_t *w, const perf_t *p)
         {"maxDrawdownPercent", isfinite(p->max_drawdown), "NOT_ENOUGH_VALUATIONS"},
         {"sharpeRatio", isfinite(p->sharpe), "NOT_ENOUGH_VALUATIONS"},
         {"winRate", isfinite(p->win_rate), "NO_CLOSED_TRADE"},
+        {"valueAtRisk95Percent", isfinite(p->var95), "NOT_ENOUGH_VALUATIONS"},
+        {"realizedPnlUSD", p->has_pnl, "NO_CLOSED_TRADE"},
         {"lastUpdated", p->updated_us > 0, "NO_VALUATION"},
     };
     jw_key(w, "reasons");
@@ -125,6 +127,9 @@ static void encode(const perf_t *p, buf_t *out)
     put_i64(&w, "totalTrades", p->trades);
     put_figure(&w, "winRate", p->win_rate);
     put_figure(&w, "sharpeRatio", p->sharpe);
+    put_figure(&w, "valueAtRisk95Percent", p->var95);
+    if (p->has_pnl) put_usd(&w, "realizedPnlUSD", p->pnl_e6);
+    else put_decimal(&w, "realizedPnlUSD", "");
     put_chart(&w, p);
     put_str(&w, "timeRange", range_name(p->range));
     put_time(&w, "lastUpdated", p->updated_us);
@@ -149,6 +154,8 @@ static const schema_t performance[] = {
     S_REQ("totalTrades", SC_INT),
     S_NUL("winRate", SC_NUM, .doc = "Percent."),
     S_NUL("sharpeRatio", SC_NUM, .doc = "Annualised."),
+    S_NUL("valueAtRisk95Percent", SC_NUM, .doc = "Of a day, from the days of the range; null below 20 of them."),
+    S_DEC("realizedPnlUSD", .doc = "Of confirmed trades."),
     S_REQ("chartData", SC_ARR, .of = S_LIST(S_REQ("point", SC_OBJ, .of = S_LIST(S_REQ("timestamp", SC_TIME), S_REQ("value", SC_NUM))))),
     S_REQ("timeRange", SC_STR, .choices = S_WORDS("1D", "7D", "30D", "90D", "ALL")),
     S_NUL("lastUpdated", SC_TIME),

@@ -12,7 +12,7 @@ static void on_claimed(void *ctx, xerr_t err, const idem_row_t *row);
 static void on_kept(void *ctx, xerr_t err, const idem_row_t *row);
 static void on_opened(void *ctx, xerr_t err, const idem_row_t *row); /* instead, when the handler refused */
 
-enum { WAITERS_MAX = 1024, SLACK_MS = 150 };
+enum { WAITERS_MAX = 1024, SLACK_MS = 150, BUCKET_BITS = 10, BUCKETS = 1 << BUCKET_BITS };
 
 typedef struct waiter {
     struct waiter *next;
@@ -29,7 +29,7 @@ typedef struct {
 typedef struct under_way {
     struct under_way *next, **link;
     idems_t *m;
-    uint64_t id; /* what the leading request knows it by: it may be gone by then */
+    uint64_t id; /* what the leading request knows it by: it may be gone by then. Its low bits name the bucket */
     idem_key_t key;
     req_t *lead;
     waiter_t *waiters, **last;
@@ -46,23 +46,28 @@ typedef struct under_way {
 
 struct idems {
     api_t *a;
-    under_way_t *list;
+    under_way_t *bucket[BUCKETS];
     uint64_t ids;
     ctr_t *first, *repeat, *other, *busy;
 };
 
 /* ---- life of an entry --------------------------------------------------------------------------------------------- */
 
+static unsigned bucket_of(const idems_t *m, const idem_key_t *k)
+{
+    return (unsigned)(siphash(m->a->sip, k->key, strlen(k->key)) ^ siphash(m->a->sip, k->principal, strlen(k->principal))) % BUCKETS;
+}
+
 static under_way_t *find_key(const idems_t *m, const idem_key_t *k)
 {
-    under_way_t *e = m->list;
+    under_way_t *e = m->bucket[bucket_of(m, k)];
     while (e && (strcmp(e->key.key, k->key) != 0 || strcmp(e->key.principal, k->principal) != 0)) e = e->next;
     return e;
 }
 
 static under_way_t *find_id(const idems_t *m, uint64_t id)
 {
-    under_way_t *e = id ? m->list : NULL;
+    under_way_t *e = id ? m->bucket[id % BUCKETS] : NULL;
     while (e && e->id != id) e = e->next;
     return e;
 }
@@ -123,11 +128,14 @@ static under_way_t *entry_new(idems_t *m, const idem_key_t *k, req_t *r)
 {
     under_way_t *e = calloc(1, sizeof *e);
     int64_t ms = m->a->cfg->http_write_deadline_ms - SLACK_MS;
+    unsigned n = bucket_of(m, k);
     if (!e) return NULL;
-    *e = (under_way_t){.m = m, .id = ++m->ids, .key = *k, .lead = req_hold(r), .next = m->list, .link = &m->list};
+    *e = (under_way_t){
+        .m = m, .id = ++m->ids << BUCKET_BITS | n, .key = *k, .lead = req_hold(r), .next = m->bucket[n], .link = &m->bucket[n],
+    };
     e->last = &e->waiters;
     if (e->next) e->next->link = &e->next;
-    m->list = e;
+    m->bucket[n] = e;
     e->timer = ltimer_new(m->a->loop, on_timer, e);
     ltimer_arm(e->timer, ms > 1 ? ms : 1);
     return e;
@@ -357,6 +365,7 @@ idems_t *idems_new(api_t *a)
 void idems_free(idems_t *m)
 {
     if (!m) return;
-    while (m->list) entry_end(m->list);
+    for (unsigned i = 0; i < BUCKETS; i++)
+        while (m->bucket[i]) entry_end(m->bucket[i]);
     free(m);
 }

@@ -293,7 +293,7 @@ void api_publish_bot(api_t *a, const char *wallet, bool enabled, int64_t version
 {
     stream_t *s = a->stream;
     hub_attr_t attr = {.key = stream_wallet_key(a, wallet), .pair = -1, .venue_a = -1, .venue_b = -1, .value = 0};
-    if (!ready(s)) return;
+    if (!ready(s) || !bot_is_news(a, wallet, version)) return;
     jw_t w = begin(s);
     stream_put_bot(a, &w, wallet, enabled, version, updated_us);
     publish(s, CH_BOT, &attr, "changed");

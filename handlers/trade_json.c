@@ -27,33 +27,18 @@ static bool amount_text(const char *mint, const char *raw, char out[DEC_TEXT_MAX
     return false;
 }
 
-/* key, key_raw (or keyRaw): the amount in tokens where their decimals are known, and in base units. */
+/* key, key_raw: the amount in tokens where their decimals are known, and in base units. */
 static void put_amount(jw_t *w, case_t c, const char *const key[2], const char *mint, const char *raw)
 {
     char text[DEC_TEXT_MAX], twin[48];
     jw_key(w, key[c]);
     if (raw[0] && amount_text(mint, raw, text)) jw_raw(w, span_of(text));
     else jw_null(w);
-    snprintf(twin, sizeof twin, "%s%s", key[c], c == CASE_CAMEL ? "Raw" : "_raw");
+    snprintf(twin, sizeof twin, "%s_raw", key[c]);
     put_text_or_null(w, twin, raw);
 }
 
 static void put_named(jw_t *w, case_t c, const char *const key[2], const char *v) { put_text_or_null(w, key[c], v); }
-
-/* put_decimal writes its twin with _str: in camel case the twin is spelled Str. */
-static void put_number(jw_t *w, case_t c, const char *const key[2], const char *v)
-{
-    char twin[48];
-    if (c == CASE_SNAKE) {
-        put_decimal(w, key[c], v);
-        return;
-    }
-    jw_key(w, key[c]);
-    if (v[0]) jw_raw(w, span_of(v));
-    else jw_null(w);
-    snprintf(twin, sizeof twin, "%sStr", key[c]);
-    put_text_or_null(w, twin, v);
-}
 
 #define NAME(snake, camel) ((const char *const[2]){snake, camel})
 
@@ -71,8 +56,8 @@ static void put_one(jw_t *w, case_t c, const trade_t *t)
     put_amount(w, c, NAME("expected_amount_out", "expectedAmountOut"), t->to_token, t->expected_out);
     put_amount(w, c, NAME("actual_amount_out", "actualAmountOut"), t->to_token, t->actual_out);
     put_amount(w, c, NAME("gas_fee", "gasFee"), sol, t->gas_fee);
-    put_number(w, c, NAME("slippage_realized", "slippageRealized"), t->slippage);
-    put_number(w, c, NAME("realized_pnl_usd", "realizedPnlUsd"), t->pnl_usd);
+    put_decimal(w, NAME("slippage_realized", "slippageRealized")[c], t->slippage);
+    put_decimal(w, NAME("realized_pnl_usd", "realizedPnlUsd")[c], t->pnl_usd);
     put_named(w, c, NAME("transaction_signature", "transactionSignature"), t->signature);
     put_named(w, c, NAME("error_message", "errorMessage"), t->error);
     put_time(w, NAME("created_at", "createdAt")[c], t->created_us);
@@ -88,14 +73,14 @@ void trades_put(jw_t *w, case_t c, const trade_page_t *p)
 }
 
 #define STATUS_WORDS S_WORDS("PENDING", "SUBMITTED", "CONFIRMED", "FAILED")
-#define AMOUNT(n, raw) \
-    S_NUL(n, SC_NUM, .doc = "In tokens; null when the token's decimals are not known."), S_NUL(raw, SC_DECIMAL, .doc = "In base units.")
+#define AMOUNT(n) \
+    S_NUL(n, SC_NUM, .doc = "In tokens; null when the token's decimals are not known."), S_NUL(n "_raw", SC_DECIMAL, .doc = "In base units.")
 
 const schema_t trade_snake[] = {
     S_REQ("id", SC_UUID), S_REQ("user_vault_address", SC_STR), S_REQ("client_order_id", SC_STR), S_REQ("status", SC_STR, .choices = STATUS_WORDS),
     S_REQ("from_token", SC_STR), S_REQ("to_token", SC_STR),
-    AMOUNT("amount_in", "amount_in_raw"), AMOUNT("expected_amount_out", "expected_amount_out_raw"),
-    AMOUNT("actual_amount_out", "actual_amount_out_raw"), AMOUNT("gas_fee", "gas_fee_raw"),
+    AMOUNT("amount_in"), AMOUNT("expected_amount_out"),
+    AMOUNT("actual_amount_out"), AMOUNT("gas_fee"),
     S_DEC("slippage_realized"), S_DEC("realized_pnl_usd"),
     S_NUL("transaction_signature", SC_STR), S_NUL("error_message", SC_STR), S_REQ("created_at", SC_TIME), S_REQ("updated_at", SC_TIME), S_END,
 };
@@ -103,10 +88,9 @@ const schema_t trade_snake[] = {
 const schema_t trade_camel[] = {
     S_REQ("id", SC_UUID), S_REQ("userVaultAddress", SC_STR), S_REQ("clientOrderId", SC_STR), S_REQ("status", SC_STR, .choices = STATUS_WORDS),
     S_REQ("fromToken", SC_STR), S_REQ("toToken", SC_STR),
-    AMOUNT("amountIn", "amountInRaw"), AMOUNT("expectedAmountOut", "expectedAmountOutRaw"),
-    AMOUNT("actualAmountOut", "actualAmountOutRaw"), AMOUNT("gasFee", "gasFeeRaw"),
-    S_NUL("slippageRealized", SC_NUM), S_NUL("slippageRealizedStr", SC_DECIMAL, .doc = "The same, exactly."),
-    S_NUL("realizedPnlUsd", SC_NUM), S_NUL("realizedPnlUsdStr", SC_DECIMAL, .doc = "The same, exactly."),
+    AMOUNT("amountIn"), AMOUNT("expectedAmountOut"),
+    AMOUNT("actualAmountOut"), AMOUNT("gasFee"),
+    S_DEC("slippageRealized"), S_DEC("realizedPnlUsd"),
     S_NUL("transactionSignature", SC_STR), S_NUL("errorMessage", SC_STR), S_REQ("createdAt", SC_TIME), S_REQ("updatedAt", SC_TIME), S_END,
 };
 

@@ -10,6 +10,7 @@
 
 #define DAY_US 86400000000LL
 #define ENTRY_MAX 65536
+#define VAR_RETURNS_MIN 20
 #define REDIS_KEEP_MS 3600000 /* kept past its freshness, for the time PostgreSQL is away */
 
 static const struct {
@@ -48,26 +49,47 @@ static double drawdown(const perf_point_t *v, unsigned n)
     return worst * 100;
 }
 
-static double sharpe(const perf_point_t *v, unsigned n)
+/* The returns from day to day, by the last value of each day that has one; out has room for n. */
+static unsigned returns_of(const perf_point_t *v, unsigned n, double *out)
 {
-    double sum = 0, squares = 0, before = NAN;
+    double before = NAN;
     unsigned returns = 0;
     for (unsigned i = 0; i < n; i++) {
         if (i + 1 < n && v[i].at_us / DAY_US == v[i + 1].at_us / DAY_US)
             continue; /* not the last of its day */
         double x = (double)v[i].value_e6;
-        if (before > 0) {
-            double r = x / before - 1;
-            sum += r;
-            squares += r * r;
-            returns++;
-        }
+        if (before > 0)
+            out[returns++] = x / before - 1;
         before = x;
     }
-    if (returns < 2)
+    return returns;
+}
+
+static double sharpe(const double *r, unsigned n)
+{
+    double sum = 0, squares = 0;
+    for (unsigned i = 0; i < n; i++) {
+        sum += r[i];
+        squares += r[i] * r[i];
+    }
+    if (n < 2)
         return NAN;
-    double mean = sum / returns, var = (squares - returns * mean * mean) / (returns - 1);
+    double mean = sum / n, var = (squares - n * mean * mean) / (n - 1);
     return var > 1e-18 ? mean / sqrt(var) * sqrt(365.0) : NAN;
+}
+
+static int ascending(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double value_at_risk(double *r, unsigned n)
+{
+    if (n < VAR_RETURNS_MIN)
+        return NAN;
+    qsort(r, n, sizeof *r, ascending);
+    return r[n / 20] < 0 ? -r[n / 20] * 100 : 0;
 }
 
 void perf_figures(perf_t *p, const perf_point_t *v, unsigned n, int64_t closed, int64_t won)
@@ -76,7 +98,12 @@ void perf_figures(perf_t *p, const perf_point_t *v, unsigned n, int64_t closed, 
                      ? ((double)v[n - 1].value_e6 - (double)v[0].value_e6) / (double)v[0].value_e6 * 100
                      : NAN;
     p->max_drawdown = n >= 2 ? drawdown(v, n) : NAN;
-    p->sharpe = sharpe(v, n);
+    double *r = malloc((n + 1) * sizeof *r);
+    XASSERT(r);
+    unsigned returns = returns_of(v, n, r);
+    p->sharpe = sharpe(r, returns);
+    p->var95 = value_at_risk(r, returns);
+    free(r);
     p->win_rate = closed > 0 ? (double)won / (double)closed * 100 : NAN;
 }
 
@@ -233,6 +260,8 @@ static void on_rows(void *ctx, xerr_t err, const pg_rows_t *rows)
         return;
     }
     perf_t p = {.range = ld->range, .has_value = !pg_null(rows, 0, 0), .value_e6 = pg_i64(rows, 0, 1), .trades = pg_i64(rows, 0, 2)};
+    p.has_pnl = !pg_null(rows, 0, 7);
+    p.pnl_e6 = pg_i64(rows, 0, 7);
     perf_point_t *v = malloc(n * sizeof *v);
     XASSERT(v);
     if (pg_null(rows, 0, 5))

@@ -19,6 +19,9 @@ xerr_t range_parse(span_t text, range_t *out); /* exact spelling; XE_BAD_INPUT *
  *   max_drawdown  largest (peak - v[i]) / peak * 100, peak being the highest value before i; unknown below two.
  *   sharpe        d = last value of each UTC day that has one; r = d[i] / d[i-1] - 1; mean(r) / stddev(r) * sqrt(365),
  *                 sample deviation, risk-free rate 0; unknown below two returns or when they do not vary.
+ *   var95         value at risk of a day at 95 %, historical: the loss, in percent, that r undercuts on one day in twenty
+ *                 (r in ascending order, the floor(n / 20)th from 0; no loss: 0); unknown below 20 returns.
+ *   realized_pnl  sum of realized_pnl_usd of CONFIRMED trades; unknown when none has one.
  *   win_rate      CONFIRMED trades with realized_pnl_usd > 0 / CONFIRMED trades with a realized_pnl_usd * 100. */
 
 typedef struct {
@@ -32,14 +35,17 @@ typedef struct {
     bool has_value;          /* false: no valuation known, the figures that need one are unknown */
     int64_t value_e6;        /* current vault value, 1e-6 dollars */
     double net_roi, max_drawdown, sharpe; /* percent, percent, annualised; NAN: unknown */
+    double var95;            /* percent; NAN: unknown */
     double win_rate;         /* percent of closed trades with profit; NAN: no closed trade */
+    bool has_pnl;
+    int64_t pnl_e6;          /* realized, 1e-6 dollars */
     int64_t trades;
     int64_t updated_us;
     unsigned points_n;
     const perf_point_t *points; /* oldest first, at most PERF_POINTS_MAX (thinned evenly) */
 } perf_t;
 
-/* The arithmetic alone: fills net_roi, max_drawdown, sharpe, win_rate. */
+/* The arithmetic alone: fills net_roi, max_drawdown, sharpe, var95, win_rate. */
 void perf_figures(perf_t *p, const perf_point_t *v, unsigned n, int64_t closed, int64_t won);
 unsigned perf_thin(perf_point_t *v, unsigned n); /* evenly, first and last kept; the new count */
 

@@ -189,9 +189,10 @@ enum { SQL_LANE_WRITER = 1, SQL_LANE_SLOW = 2, SQL_LANE_READER = 4, SQL_LANE_HOU
       "SELECT bad_seq, what, next_seq, next_hash, done FROM audit_check($1::bigint, $2::bytea, $3::int)")                  \
     X(SQL_PERF, SQL_LANE_READER, 2,                                                                                        \
       "SELECT us(last.at), (last.value_usd * 1000000)::bigint, t.n, t.closed, t.won, us(v.at),"                            \
-      " (v.value_usd * 1000000)::bigint"                                                                                   \
+      " (v.value_usd * 1000000)::bigint, (t.pnl * 1000000)::bigint"                                                                                   \
       " FROM (SELECT count(*) AS n, count(*) FILTER (WHERE status = 'CONFIRMED' AND realized_pnl_usd IS NOT NULL)"         \
-      " AS closed, count(*) FILTER (WHERE status = 'CONFIRMED' AND realized_pnl_usd > 0) AS won FROM trades"               \
+      " AS closed, count(*) FILTER (WHERE status = 'CONFIRMED' AND realized_pnl_usd > 0) AS won,"                                        \
+      " sum(realized_pnl_usd) FILTER (WHERE status = 'CONFIRMED') AS pnl FROM trades"               \
       " WHERE user_vault_address = $1 AND created_at >= to_timestamp($2::bigint / 1e6)) t"                                 \
       " LEFT JOIN (SELECT at, value_usd FROM vault_valuations WHERE wallet_address = $1 ORDER BY at DESC LIMIT 1) last"    \
       " ON true LEFT JOIN (SELECT at, value_usd FROM vault_valuations WHERE wallet_address = $1"                           \
@@ -237,10 +238,13 @@ enum { SQL_LANE_WRITER = 1, SQL_LANE_SLOW = 2, SQL_LANE_READER = 4, SQL_LANE_HOU
       " t.from_token_address, t.to_token_address, t.amount_in, t.expected_amount_out, t.actual_amount_out, t.gas_fee,"     \
       " trim_scale(t.slippage_realized), trim_scale(t.realized_pnl_usd), t.transaction_signature, t.error_message"         \
       " FROM (SELECT count(*) AS n FROM (SELECT 1 FROM trades WHERE user_vault_address IN (SELECT w FROM mine)"            \
-      " AND ($2::text IS NULL OR status = $2) LIMIT 100000) x) c LEFT JOIN (SELECT * FROM trades"                          \
-      " WHERE user_vault_address IN (SELECT w FROM mine) AND ($2::text IS NULL OR status = $2)"                            \
-      " AND ($3::bigint = 0 OR (created_at, id) < ('epoch'::timestamptz + $3 * interval '1 us', $4::uuid))"                \
-      " ORDER BY created_at DESC, id DESC LIMIT $5::int OFFSET $6::int) t ON true ORDER BY t.created_at DESC, t.id DESC")  \
+      " AND ($2::text IS NULL OR status = $2) LIMIT 100000) x) c LEFT JOIN (SELECT t.* FROM mine CROSS JOIN LATERAL"       \
+      " (SELECT * FROM trades WHERE user_vault_address = mine.w AND ($2::text IS NULL OR status = $2)"                     \
+      " AND created_at <= CASE WHEN $3::bigint = 0 THEN 'infinity' ELSE 'epoch'::timestamptz + $3 * interval '1 us' END"   \
+      " AND ($3 = 0 OR (created_at, id) < ('epoch'::timestamptz + $3 * interval '1 us', $4::uuid))"                        \
+      " ORDER BY created_at DESC, id DESC LIMIT $5::int + $6::int) t"                                                      \
+      " ORDER BY t.created_at DESC, t.id DESC LIMIT $5::int OFFSET $6::int) t ON true"                                     \
+      " ORDER BY t.created_at DESC, t.id DESC")                                                                            \
     X(SQL_OPP_PUT, SQL_LANE_HOUSE, 1,                                                                                      \
       "INSERT INTO opportunities AS o (id, pair, direction, buy_venue, sell_venue, buy_price, sell_price, buy_touch,"      \
       " sell_touch, size, buy_cost, sell_proceeds, fee_cex, fee_dex, fee_network, slippage, fee_total, basis, gross_bps,"  \

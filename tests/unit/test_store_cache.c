@@ -117,6 +117,16 @@ static void test_figures(void **state)
     perf_figures(&p, zero, 3, 0, 0);
     assert_true(isnan(p.net_roi));
     assert_true(fabs(p.max_drawdown - 50) < 1e-9);
+    /* twenty returns: one of -10 %, one of -5 %, the others +1 %: the second worst is the one day in twenty */
+    perf_point_t days[21] = {{DAY, 1000000000}};
+    for (unsigned i = 1; i < 21; i++) {
+        double r = i == 7 ? 0.9 : i == 13 ? 0.95 : 1.01;
+        days[i] = (perf_point_t){(1 + i) * DAY, (int64_t)((double)days[i - 1].value_e6 * r)};
+    }
+    perf_figures(&p, days, 21, 0, 0);
+    assert_true(fabs(p.var95 - 5) < 1e-6);
+    perf_figures(&p, days, 20, 0, 0);
+    assert_true(isnan(p.var95));
 }
 
 static void test_thin(void **state)

@@ -41,17 +41,17 @@ test('rows are shown newest first with exact amounts, unknown ones as null', asy
   assert.deepEqual(r.transactions.map((t) => t.clientOrderId), ['o0', 'o1', 'o2', 'o3', 'o4'])
   const [a, b, c] = r.transactions
   assert.equal(a.amountIn, 1.5)
-  assert.equal(a.amountInRaw, '1500000000')
+  assert.equal(a.amountIn_raw, '1500000000')
   assert.equal(a.actualAmountOut, 221.5504)
-  assert.equal(a.actualAmountOutRaw, '221550400')
+  assert.equal(a.actualAmountOut_raw, '221550400')
   assert.equal(a.gasFee, 0.000005)
   assert.equal(a.slippageRealized, 0.125)
   assert.equal(a.realizedPnlUsd, null)
-  assert.equal(b.realizedPnlUsdStr, '-1.25')
+  assert.equal(b.realizedPnlUsd_str, '-1.25')
   assert.equal(b.actualAmountOut, null)
-  assert.equal(b.actualAmountOutRaw, '221550400')
+  assert.equal(b.actualAmountOut_raw, '221550400')
   assert.equal(c.actualAmountOut, null)
-  assert.equal(c.actualAmountOutRaw, null)
+  assert.equal(c.actualAmountOut_raw, null)
 })
 
 test('pages by number, by cursor and by offset meet every row once', async () => {
