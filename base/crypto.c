@@ -1,5 +1,6 @@
 #include "base/crypto.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
@@ -287,6 +288,13 @@ static uint64_t load_le(const uint8_t *p, size_t n)
     return v;
 }
 
+static uint64_t load_word(const uint8_t *p)
+{
+    uint64_t v;
+    memcpy(&v, p, sizeof v);
+    return le64toh(v);
+}
+
 uint64_t siphash(const uint64_t key[2], const void *in, size_t n)
 {
     const uint8_t *p = in;
@@ -294,7 +302,7 @@ uint64_t siphash(const uint64_t key[2], const void *in, size_t n)
                      key[0] ^ UINT64_C(0x6c7967656e657261), key[1] ^ UINT64_C(0x7465646279746573)};
     size_t left = n;
     for (; left >= 8; left -= 8, p += 8) {
-        uint64_t m = load_le(p, 8);
+        uint64_t m = load_word(p);
         v[3] ^= m, sip_round(v), sip_round(v), v[0] ^= m;
     }
     uint64_t last = (uint64_t)n << 56 | load_le(p, left);
