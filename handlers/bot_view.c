@@ -147,4 +147,5 @@ void bot_tell_engine(api_t *a, const char *wallet, bool enabled, int64_t version
     ev.u.bot.version = version;
     ev.u.bot.updated_us = updated_us;
     door_post(&a->door, &ev);
+    if (bus_others(store_bus(a->store))) bus_post(store_bus(a->store), BUS_BOT, span_of(wallet));
 }

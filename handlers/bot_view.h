@@ -36,6 +36,7 @@ void bot_put_reasons(const api_t *a, jw_t *w, const bot_t *b); /* members of a r
     S_REQ("health", SC_OBJ, .of = bot_health_members)
 extern const schema_t bot_health_members[];
 
+/* After the commit; other processes hear it too, for their subscribers. */
 void bot_tell_engine(api_t *a, const char *wallet, bool enabled, int64_t version, int64_t updated_us);
 
 #endif

@@ -20,6 +20,7 @@ const channel_row_t stream_channels[CH_N] = {
 
 static void on_sweep(void *ctx);
 static void on_session_over(void *ctx, span_t jti);
+static void on_bot_word(void *ctx, span_t wallet);
 static void on_open(void *ctx, ws_t *ws);
 static void on_close(void *ctx, ws_t *ws, unsigned code);
 
@@ -74,6 +75,7 @@ void api_set_hub(api_t *a, hub_t *hub)
     for (int i = 0; i < CH_N; i++) s->topic[i] = hub_topic(hub, stream_channels[i].name, stream_channels[i].conflate);
     ltimer_arm(s->sweep, SWEEP_MS);
     bus_on(store_bus(a->store), BUS_SESSION, on_session_over, s);
+    bus_on(store_bus(a->store), BUS_BOT, on_bot_word, s);
 }
 
 /* ---- opening a socket --------------------------------------------------------------------------------------------- */
@@ -206,6 +208,37 @@ static void on_session_over(void *ctx, span_t jti)
     }
 }
 
+/* ---- bots that other processes changed ---------------------------------------------------------------------------- */
+
+static void on_bot_read(void *ctx, xerr_t err, const bot_t *b)
+{
+    stream_t *s = ctx;
+    if (err) return;
+    holds_note(s->a, b->wallet, b->holds);
+    api_publish_bot(s->a, b->wallet, b->enabled, b->version, b->updated_us);
+}
+
+/* The word names the wallet; what it is now is read, once, and only where somebody listens. */
+static void on_bot_word(void *ctx, span_t wallet)
+{
+    stream_t *s = ctx;
+    bool heard = false;
+    for (sub_t *u = s->subs; u; u = u->next) {
+        if (!(u->joined & 1u << CH_BOT)) continue;
+        if (!wallet.n) u->bot_missed = true;
+        heard |= wallet.n && span_is(wallet, u->bot_wallet);
+    }
+    if (heard) bots_get(s->a->store, wallet, on_bot_read, s);
+}
+
+static void reread(sub_t *u, unsigned *left)
+{
+    if (!u->bot_missed || !*left) return;
+    --*left;
+    u->bot_missed = false;
+    if (u->joined & 1u << CH_BOT) bots_get(u->s->a->store, span_of(u->bot_wallet), on_bot_read, u->s);
+}
+
 static void on_sweep(void *ctx)
 {
     stream_t *s = ctx;
@@ -213,7 +246,10 @@ static void on_sweep(void *ctx)
     for (sub_t *u = s->subs, *next; u; u = next) {
         next = u->next;
         if (u->who.c.expires_s <= now_s(s->a)) stream_close(u, CLOSE_UNAUTHENTICATED, "session expired");
-        else if (!u->closing) recheck(u, loop_now_ns(s->a->loop), &left);
+        else if (!u->closing) {
+            recheck(u, loop_now_ns(s->a->loop), &left);
+            reread(u, &left);
+        }
     }
     ltimer_arm(s->sweep, SWEEP_MS);
 }

@@ -31,6 +31,7 @@ struct sub {
     int64_t tat_ns;       /* of the messages-per-second bucket */
     int64_t recheck_ns;
     bool closing;
+    bool bot_missed;      /* word of its bot may have been missed: read again with the next sweeps */
 };
 
 struct stream {

@@ -139,6 +139,7 @@ void session_revoke(store_t *s, span_t jti, const who_t *who, void (*cb)(void *c
 
 bool rates_take(store_t *s, uint64_t key, const rate_t bucket[2], rates_cb cb, void *ctx) { return false; }
 unsigned bus_others(const bus_t *b) { return 0; }
+void bus_post(bus_t *b, bus_kind_t kind, span_t key) {}
 bus_t *store_bus(const store_t *s) { return NULL; }
 void bus_on(bus_t *b, bus_kind_t kind, bus_fn fn, void *ctx) {}
 

@@ -88,6 +88,46 @@ test('refresh: the old token is over at both, the new one is good at both', asyn
   }
 })
 
+test('operators too: signed out, deleted, a key taken back, through one and refused by both', async () => {
+  const admin = await s.role('admin')
+  const password = 'a password of no small length'
+  const me = (x, token) => get(x, '/api/v1/auth/me', { token })
+  const keyed = (x, key) => get(x, '/api/v1/auth/me', { headers: { Authorization: `ApiKey ${key}` } })
+  for (let i = 0; i < 4; i++) {
+    const [at, other] = i % 2 ? [s, b] : [b, s]
+    const username = `twice-${i}`
+    const headers = { 'X-Forwarded-For': `198.51.100.${40 + i}` }
+    ok(await post(at, '/api/v1/auth/register', { token: admin, body: { username, password, role: 'viewer' } }), 201)
+    const one = ok(await post(other, '/api/v1/auth/login', { body: { username, password }, headers })).access_token
+    const two = ok(await post(at, '/api/v1/auth/login', { body: { username, password }, headers })).access_token
+    const { id, key } = ok(await post(at, '/api/v1/auth/api-key', { token: two, body: { name: 'k', scopes: ['desk:read'], expires_in_days: 1 } }), 201)
+    const keyWorks = (await keyed(other, key)).status
+    for (const x of [s, b]) for (const t of [one, two]) ok(await me(x, t))
+    ok(await post(at, '/api/v1/auth/logout', { token: one }))
+    for (const x of [other, at]) isError(await me(x, one), 401)
+    ok(await request(at, 'DELETE', `/api/v1/auth/api-keys/${id}`, { token: two }))
+    assert.notEqual(keyWorks, 401)
+    for (const x of [other, at]) isError(await keyed(x, key), 401)
+    ok(await me(other, two))
+    ok(await request(at, 'DELETE', `/api/v1/auth/users/${username}`, { token: admin }))
+    for (const x of [other, at]) isError(await me(x, two), 401)
+  }
+})
+
+test('a subscriber at one process hears of a toggle made through the other', async () => {
+  const [w] = await s.wallets(1)
+  const sub = await new Sub(b, { token: w.token }).open()
+  await sub.subscribe(['bot'])
+  for (let i = 0; i < 20; i++) {
+    const t0 = performance.now()
+    const r = ok(await post(s, `/api/bot/${i % 2 ? 'disable' : 'enable'}`, { token: w.token }))
+    const m = await sub.wait((x) => x.channel === 'bot' && x.data?.version === r.version, 2000, `version ${r.version}`)
+    assert.equal(m.data.enabled, r.enabled)
+    assert.ok(m.at - t0 < 1000, `${m.at - t0} ms`)
+  }
+  sub.close()
+})
+
 test('a socket at the other process ends with its session', async () => {
   const [w] = await s.wallets(1)
   const sub = await new Sub(b, { token: w.token }).open()
