@@ -147,7 +147,7 @@ int cmd_user(int argc, char **argv)
     if (!a.name) return bad("this verb takes a name");
     if (!operator_name_ok(span_of(a.name))) return bad("that is no name: 3 to 32 letters, digits, dots, dashes, underscores, not beginning with cli.");
     if (!strcmp(a.verb, "add")) {
-        if (!a.role || (strcmp(a.role, "admin") && strcmp(a.role, "operator") && strcmp(a.role, "viewer"))) return bad("--role takes admin, operator or viewer");
+        if (!a.role || (strcmp(a.role, "admin") != 0 && strcmp(a.role, "operator") != 0 && strcmp(a.role, "viewer") != 0)) return bad("--role takes admin, operator or viewer");
         rc = with_password(&c, &a, OPERATOR_ADD, &err);
     } else if (!strcmp(a.verb, "password")) {
         rc = with_password(&c, &a, OPERATOR_PASSWORD, &err);

@@ -1,6 +1,7 @@
 #include "handlers/guard.h"
 
 #include <arpa/inet.h>
+#include <stdio.h>
 
 #include "base/codec.h"
 #include "base/crypto.h"
@@ -23,10 +24,8 @@ static uint64_t principal_key(const api_t *a, const principal_t *p)
 {
     char text[64];
     const char *who = p->c.role == ROLE_WALLET ? p->c.wallet : p->by_key ? p->c.jti : p->c.user_id;
-    size_t n = strlen(who);
-    text[0] = (char)('0' + p->c.role);
-    memcpy(text + 1, who, n);
-    return siphash(a->sip, text, n + 1) | 1;
+    int n = snprintf(text, sizeof text, "%d%s", (int)p->c.role, who);
+    return siphash(a->sip, text, (size_t)n) | 1;
 }
 
 /* "Bearer" and one token, one blank between. */

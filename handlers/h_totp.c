@@ -10,10 +10,12 @@
 #include "handlers/routes.h"
 #include "storage/operators.h"
 
+typedef enum { BEGIN, CONFIRM, DISABLE } what_t;
+
 /* POST /api/v1/auth/totp, /confirm and /disable, in the order they run */
 typedef struct {
     req_t *r;
-    enum { BEGIN, CONFIRM, DISABLE } what;
+    what_t what;
     span_t password, code;
     uint8_t secret[TOTP_SECRET_LEN];
     login_try_t t;
@@ -43,7 +45,7 @@ static void fail(factor_t *f, xerr_t err)
     finish(f);
 }
 
-static factor_t *factor_new(req_t *r, int what)
+static factor_t *factor_new(req_t *r, what_t what)
 {
     factor_t *f = req_alloc(r, sizeof *f);
     memset(f, 0, sizeof *f);
@@ -56,7 +58,7 @@ static factor_t *factor_new(req_t *r, int what)
 
 /* ---- with the password: begin, disable ---------------------------------------------------------------------------- */
 
-static void measure(req_t *r, int what)
+static void measure(req_t *r, what_t what)
 {
     if (!h_account(r) || !hashing_enter(r)) return;
     factor_t *f = factor_new(r, what);

@@ -135,6 +135,8 @@ void session_revoke(store_t *s, span_t jti, const who_t *who, void (*cb)(void *c
     later(K_DONE, db.pg, ctx)->cb.done = cb;
 }
 
+#include "handlers/apikey.h"
+#include "handlers/ctx.h"
 #include "tests/unit/operators_fake.h"
 
 bool rates_take(store_t *s, uint64_t key, const rate_t bucket[2], rates_cb cb, void *ctx) { return false; }
@@ -1086,12 +1088,126 @@ static void sockets_are_bounded(void **state)
 
 #define T(f) cmocka_unit_test_setup(f, fresh)
 
+/* ---- operators ---------------------------------------------------------------------------------------------------- */
+
+#define JSON "Content-Type: application/json\r\n"
+
+static int login(const char *user, const char *password)
+{
+    char body[256];
+    int n = snprintf(body, sizeof body, "{\"username\":\"%s\",\"password\":\"%s\"}", user, password);
+    return ask("POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\n" JSON "Content-Length: %d\r\n\r\n%s", n, body);
+}
+
+static void with_worker(void)
+{
+    memset(&ops, 0, sizeof ops);
+    assert_int_equal(password_hash(span_of(PASSWORD), ops.hash), XE_OK);
+    api_set_worker(t.api, worker_open(t.loop, t.metrics, &(worker_conf_t){.threads = 1, .waiting_max = 4}));
+}
+
+static void without_worker(void)
+{
+    worker_t *w = t.api->worker;
+    api_set_worker(t.api, NULL);
+    worker_close(w);
+    assert_int_equal(t.api->hashing, 0); /* every place was given back */
+}
+
+static void operators_sign_in(void **state)
+{
+    with_worker();
+    expect(login("desk", PASSWORD), 200);
+    expect_text("\"token_type\":\"Bearer\",\"expires_in\":1800,\"must_change\":false");
+    expect_text("\"refresh_token\":\"xorj_rt_");
+    expect_text("Cache-Control: no-store");
+    expect(login("desk", "not the password"), 401);
+    expect(login("nobody", PASSWORD), 401);
+    assert_int_equal(ops.tries, 3);
+    ops.outcome = XE_AUTH; /* the password changed while it was measured */
+    expect(login("desk", PASSWORD), 401);
+    ops.outcome = XE_OK;
+    ops.retry_s = 17;
+    expect(login("desk", PASSWORD), 429);
+    expect_text("Retry-After: 17");
+    ops.retry_s = 0;
+    db.pg = XE_DOWN;
+    expect(login("desk", PASSWORD), 503);
+    db.pg = XE_OK;
+    mint("admin", 1800, t.viewer_token);
+    expect(post_as(t.viewer_token, "/api/v1/auth/register", JSON, "{\"username\":\"clara\",\"password\":\"" PASSWORD "\",\"role\":\"viewer\"}"), 201);
+    expect_text("{\"username\":\"clara\",\"role\":\"viewer\"}");
+    ops.outcome = XE_CONFLICT;
+    expect(post_as(t.viewer_token, "/api/v1/auth/register", JSON, "{\"username\":\"clara\",\"password\":\"" PASSWORD "\",\"role\":\"viewer\"}"), 409);
+    ops.outcome = XE_OK;
+    expect(post_as(t.viewer_token, "/api/v1/auth/password", JSON, "{\"current\":\"" PASSWORD "\",\"new\":\"another good one 5\"}"), 200);
+    expect(post_as(t.viewer_token, "/api/v1/auth/password", JSON, "{\"current\":\"" PASSWORD "\",\"new\":\"" PASSWORD "\"}"), 400);
+    expect(post_as(t.viewer_token, "/api/v1/auth/password", JSON, "{\"current\":\"not the password\",\"new\":\"another good one 5\"}"), 401);
+    without_worker();
+    expect(login("desk", PASSWORD), 503); /* on the way down */
+    assert_int_equal(t.api->hashing, 0);
+}
+
+static void credentials_of_operators(void **state)
+{
+    char text[APIKEY_LEN + 1], bad[APIKEY_LEN + 1];
+    memset(&ops, 0, sizeof ops);
+    apikey_new(ops.key.id, text, ops.key.hash);
+    strcpy(ops.key.owner, "desk");
+    strcpy(ops.key.role, "viewer");
+    ops.key.issued_s = wall_us() / 1000000;
+    ops.key.expires_s = ops.key.issued_s + 600;
+    memcpy(db.live.jti, ops.key.id, 37); /* the key's own session */
+    strcpy(db.live.wallet, "");
+    strcpy(db.live.user_id, "desk");
+    memcpy(bad, text, sizeof text);
+    bad[60] = bad[60] == 'A' ? 'B' : 'A';
+#define WITH_KEY(path, field, key) ask("GET " path " HTTP/1.1\r\nHost: x\r\n" field "%s\r\n\r\n", key)
+    expect(WITH_KEY("/api/v1/status", "X-API-Key: ", bad), 401);
+    expect(WITH_KEY("/api/v1/status", "X-API-Key: ", text), 200);
+    expect(WITH_KEY("/api/v1/status", "X-API-Key: ", text), 200); /* remembered */
+    expect(WITH_KEY("/api/v1/status", "X-API-Key: ", bad), 401);
+    expect(WITH_KEY("/api/v1/status", "Authorization: ApiKey ", text), 200);
+    assert_int_equal(ops.used, 3);
+    expect(WITH_KEY("/api/v1/status", "Authorization: Bearer ", text), 401);
+    expect(WITH_KEY("/api/v1/status", "X-API-Key: ", t.viewer_token), 401);
+    expect(ask("GET /api/v1/status HTTP/1.1\r\nHost: x\r\nX-API-Key: %s\r\n" AUTH "\r\n", text, t.viewer_token), 401);
+    expect(ask("GET /api/v1/status HTTP/1.1\r\nHost: x\r\nX-API-Key: %s\r\nX-API-Key: %s\r\n\r\n", text, text), 401);
+    expect(WITH_KEY("/api/v1/auth/me", "X-API-Key: ", text), 200);
+    expect_text("\"credential\":\"api_key\"");
+    expect(ask("POST /api/v1/auth/logout HTTP/1.1\r\nHost: x\r\nX-API-Key: %s\r\nContent-Length: 0\r\n\r\n", text), 403);
+    expect(WITH_KEY("/api/v1/auth/users", "X-API-Key: ", text), 403);
+    db.revoked = true;
+    expect(WITH_KEY("/api/v1/status", "X-API-Key: ", text), 401);
+    /* Who must change his password may do nothing else. */
+    db.desk.limited = true;
+    expect(get_as(t.viewer_token, "/api/v1/status"), 403);
+    expect_text("must be changed first");
+    expect(get_as(t.viewer_token, "/api/v1/auth/me"), 200);
+    expect(get_as(t.viewer_token, "/api/system/status"), 200); /* as to anybody */
+    db.desk.limited = false;
+    expect(get_as(t.viewer_token, "/api/v1/status"), 200);
+    strcpy(db.desk.user_id, "other"); /* a session of somebody else */
+    expect(get_as(t.viewer_token, "/api/v1/status"), 401);
+}
+
+static void what_hashes_is_bounded(void **state)
+{
+    memset(&ops, 0, sizeof ops);
+    t.api->hashing = (unsigned)(t.cfg.auth_hash_threads + t.cfg.auth_hash_waiting);
+    expect(login("desk", PASSWORD), 429);
+    expect_text("Retry-After: 1");
+    assert_int_equal(ops.tries, 0); /* refused at the door */
+    t.api->hashing = 0;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(public_routes), T(not_ready_when_writes_would_fail), T(paths_and_methods), T(order_of_judgement), T(tokens), T(sessions), T(roles),
         T(the_switch), T(status_of_the_bot), T(performance), T(opportunities), T(books), T(limits), T(signing_in), T(handshake), T(commands),
         T(publications), T(a_wallet_hears_its_own_bot), T(sockets_are_bounded),
+        T(operators_sign_in), T(credentials_of_operators), T(what_hashes_is_bounded),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
