@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/codec.h"
 #include "base/crypto.h"
 #include "handlers/ask.h"
 #include "handlers/bot_view.h"
@@ -149,6 +150,18 @@ static void bad_query(req_t *r)
     else h_bad(r, log_esc(q->fault, name, sizeof name), q->why);
 }
 
+/* A segment with escapes is taken by what they mean; a broken escape stays as it is and names nothing. */
+static void decode_segments(req_t *r)
+{
+    call_t *c = call_of(r);
+    for (int i = 0; i < ROUTE_ARGS_MAX; i++) {
+        if (!c->arg[i].n || !memchr(c->arg[i].p, '%', c->arg[i].n)) continue;
+        char *to = req_alloc(r, c->arg[i].n);
+        size_t n;
+        if (!pct_decode(c->arg[i], to, c->arg[i].n, &n)) c->arg[i] = span_make(to, n);
+    }
+}
+
 /* Segments of the path and values of the query. False: answered (400). */
 static bool address_ok(req_t *r)
 {
@@ -158,6 +171,7 @@ static bool address_ok(req_t *r)
         bad_query(r);
         return false;
     }
+    decode_segments(r);
     if (!route_judge(c->route, c->arg, &why) && !query_judge(&c->query, &why)) return true;
     ctr_inc(c->api->n.invalid_query);
     h_fail_why(r, XE_BAD_INPUT, why.text);

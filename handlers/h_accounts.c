@@ -3,7 +3,6 @@
 
 #include <stdio.h>
 
-#include "base/codec.h"
 #include "handlers/cursor.h"
 #include "handlers/hashing.h"
 #include "handlers/operators.h"
@@ -76,22 +75,6 @@ typedef struct {
     unsigned limit;
 } list_t;
 
-static bool cursor_name(span_t text, char out[OPERATOR_NAME_MAX + 1])
-{
-    uint8_t raw[OPERATOR_NAME_MAX];
-    size_t n = 0;
-    if (b64url_decode(text, raw, sizeof raw, &n) || !username_fits((const char *)raw, n)) return false;
-    memcpy(out, raw, n);
-    out[n] = '\0';
-    return true;
-}
-
-static int fits_cursor(const char *p, size_t n)
-{
-    char name[OPERATOR_NAME_MAX + 1];
-    return cursor_name(span_make(p, n), name);
-}
-
 static void put_row(jw_t *w, const operator_t *o)
 {
     jw_obj(w);
@@ -107,20 +90,18 @@ static void put_row(jw_t *w, const operator_t *o)
 static void on_list(void *ctx, xerr_t err, const operator_page_t *p)
 {
     list_t *l = ctx;
-    char cursor[64] = "";
     out_t o;
     if (err) {
         h_fail(l->r, err);
         req_drop(l->r);
         return;
     }
-    if (p->more) b64url_encode((const uint8_t *)p->row[p->n - 1].username, strlen(p->row[p->n - 1].username), cursor, sizeof cursor);
     out_init(&o);
     jw_key(&o.w, "data");
     jw_arr(&o.w);
     for (unsigned i = 0; i < p->n; i++) put_row(&o.w, &p->row[i]);
     jw_end(&o.w);
-    put_page(&o.w, l->limit, p->more ? cursor : NULL, p->total);
+    put_page(&o.w, l->limit, p->more ? p->row[p->n - 1].username : NULL, p->total);
     out_send(&o, l->r, 200);
     req_drop(l->r);
 }
@@ -130,7 +111,7 @@ static void h_users(req_t *r)
     list_t *l = req_alloc(r, sizeof *l);
     char after[OPERATOR_NAME_MAX + 1] = "";
     span_t cursor;
-    if (arg_of(r, "cursor", &cursor)) cursor_name(cursor, after);
+    if (arg_of(r, "cursor", &cursor)) snprintf(after, sizeof after, "%.*s", (int)cursor.n, cursor.p);
     *l = (list_t){req_hold(r), (unsigned)arg_i64(r, "limit", LIMIT_DEFAULT)};
     operators_list(api_of(r)->store, after, l->limit, on_list, l);
 }
@@ -170,7 +151,7 @@ static const schema_t register_answer[] = {S_REQ("username", SC_STR), S_REQ("rol
 
 static const schema_t users_query[] = {
     S_OPT("limit", SC_INT, .min = 1, .max = OPERATORS_PAGE_MAX, .doc = "50 when absent."),
-    S_OPT("cursor", SC_STR, .min = 4, .max = 43, .pattern = "^[A-Za-z0-9_-]{4,43}$", .fits = fits_cursor, .doc = "a next_cursor of this list is expected"),
+    S_OPT("cursor", SC_STR, .min = 3, .max = OPERATOR_NAME_MAX, .pattern = USERNAME_PATTERN, .fits = username_fits, .doc = "a next_cursor of this list is expected"),
     S_END,
 };
 static const schema_t user_row[] = {

@@ -115,7 +115,7 @@ typedef struct {
 static bool cursor_read(span_t t, int64_t *us, char id[37])
 {
     char hex[17];
-    if (t.n != CURSOR_LEN || t.p[16] != '.' || !uuid_valid(span_make(t.p + 17, 36)) || t.p[0] > '7') return false;
+    if (t.n != CURSOR_LEN || t.p[16] != '.' || !uuid_valid(span_make(t.p + 17, 36)) || t.p[0] != '0' || t.p[1] > '2') return false;
     for (int i = 0; i < 16; i++)
         if (!strchr("0123456789abcdef", t.p[i])) return false;
     memcpy(hex, t.p, 16);
@@ -123,7 +123,7 @@ static bool cursor_read(span_t t, int64_t *us, char id[37])
     *us = strtoll(hex, NULL, 16);
     memcpy(id, t.p + 17, 36);
     id[36] = '\0';
-    return *us > 0;
+    return true;
 }
 
 static int fits_cursor(const char *p, size_t n)
@@ -213,7 +213,7 @@ static const schema_t create_answer[] = {
 };
 static const schema_t keys_query[] = {
     S_OPT("limit", SC_INT, .min = 1, .max = KEYS_PAGE_MAX, .doc = "50 when absent."),
-    S_OPT("cursor", SC_STR, .min = CURSOR_LEN, .max = CURSOR_LEN, .pattern = "^[0-7][0-9a-f]{15}\\.[0-9a-f-]{36}$", .fits = fits_cursor,
+    S_OPT("cursor", SC_STR, .min = CURSOR_LEN, .max = CURSOR_LEN, .pattern = "^0[0-2][0-9a-f]{14}[.][0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$", .fits = fits_cursor,
           .doc = "a next_cursor of this list is expected"),
     S_END,
 };

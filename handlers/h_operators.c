@@ -332,7 +332,7 @@ int code_fits(const char *p, size_t n)
 static const schema_t login_body[] = {
     S_REQ("username", SC_STR, .min = 1, .max = 64, .doc = "Name of the account, as it was registered."),
     S_ROW("password", SC_STR, SC_REQ | SC_SECRET, .min = 1, .max = PASSWORD_MAX, .doc = "Its password."),
-    S_ROW("totp", SC_STR, SC_SECRET, .pattern = "^[0-9]{6}$", .fits = code_fits, .doc = "the six digits of the second factor are expected"),
+    S_ROW("totp", SC_STR, SC_SECRET, .min = 6, .max = 6, .pattern = "^[0-9]{6}$", .fits = code_fits, .doc = "the six digits of the second factor are expected"),
     S_END,
 };
 static const schema_t tokens_answer[] = {

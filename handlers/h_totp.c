@@ -176,7 +176,7 @@ static void h_totp_confirm(req_t *r)
 /* ---- routes ------------------------------------------------------------------------------------------------------- */
 
 #define CODE_ROW \
-    S_ROW("code", SC_STR, SC_REQ | SC_SECRET, .pattern = "^[0-9]{6}$", .fits = code_fits, .doc = "the six digits of the second factor are expected")
+    S_ROW("code", SC_STR, SC_REQ | SC_SECRET, .min = 6, .max = 6, .pattern = "^[0-9]{6}$", .fits = code_fits, .doc = "the six digits of the second factor are expected")
 #define PASSWORD_ROW S_ROW("password", SC_STR, SC_REQ | SC_SECRET, .min = 1, .max = PASSWORD_MAX, .doc = "The account's password.")
 
 static const schema_t begin_body[] = {PASSWORD_ROW, S_END};

@@ -46,7 +46,7 @@ static bool may_answer(const route_t *t, int status)
     bool write = t->method != M_GET;
     switch (status) {
     case 401: return asks_who(t) || (t->flags & ROUTE_REFUSES);
-    case 403: return t->access == ACCESS_METRICS || t->access > ACCESS_OPTIONAL || (t->flags & ROUTE_FORBIDS);
+    case 403: return t->access != ACCESS_PUBLIC || (t->flags & ROUTE_FORBIDS);
     case 404: return t->flags & ROUTE_FINDS;
     case 409: return t->flags & (ROUTE_CLASH | ROUTE_KEY);
     case 412: return t->flags & ROUTE_MATCH;
@@ -88,6 +88,11 @@ static const char *least_role(access_t a)
     }
 }
 
+static bool wallet_may(const route_t *t)
+{
+    return t->access == ACCESS_WALLET || t->access == ACCESS_ANY || t->access == ACCESS_CONTROL;
+}
+
 /* One way in: a scheme with the roles it needs. NULL: none at all. */
 static void put_way(jw_t *w, const char *scheme, const route_t *t)
 {
@@ -110,6 +115,7 @@ static void put_security(jw_t *w, const route_t *t)
     jw_arr(w);
     if (asks_who(t)) put_way(w, "bearer", t);
     if (asks_who(t) && t->access != ACCESS_WALLET && !(t->flags & ROUTE_LOGIN)) put_way(w, "api_key", t);
+    if (wallet_may(t)) put_way(w, "session", t);
     if (t->flags & ROUTE_TICKET) put_way(w, "ticket", t);
     if (t->access == ACCESS_OPTIONAL || t->access == ACCESS_LOCAL) put_way(w, NULL, t);
     jw_end(w);
@@ -118,6 +124,8 @@ static void put_security(jw_t *w, const route_t *t)
 static const struct { const char *name, *type, *a, *av, *b, *bv, *says; } schemes[] = {
     {"bearer", "http", "scheme", "bearer", "bearerFormat", "JWT", "A wallet's session token, or an operator's access token."},
     {"api_key", "apiKey", "in", "header", "name", "X-API-Key", "An operator's API key; Authorization: ApiKey says the same."},
+    {"session", "apiKey", "in", "cookie", "name", "__Host-xorj",
+     "A wallet's session token in a cookie, for a console in a browser. What is not a GET must also come from an allowed Origin, or bring X-CSRF-Token."},
     {"ticket", "apiKey", "in", "query", "name", "ticket", "A one-time ticket for the live stream."},
 };
 
@@ -175,12 +183,14 @@ static void put_parameters(jw_t *w, const route_t *t)
     if (t->flags & ROUTE_MATCH) put_ref(w, "parameters", "IfMatch");
     if ((t->flags & ROUTE_ETAG) && t->method == M_GET) put_ref(w, "parameters", "IfNoneMatch");
     if (t->flags & ROUTE_KEY) put_ref(w, "parameters", "IdempotencyKey");
+    if (wallet_may(t) && t->method != M_GET) put_ref(w, "parameters", "CsrfToken");
     jw_end(w);
 }
 
 static const struct { const char *key, *name, *pattern, *says; } fields[] = {
     {"IfMatch", "If-Match", "^(?:[*]|\"[!#-~]{0,62}\")$", "The version that must still stand, as ETag gave it."},
     {"IfNoneMatch", "If-None-Match", NULL, "304 when this is still the answer's ETag."},
+    {"CsrfToken", "X-CSRF-Token", NULL, "With a session cookie where no Origin is sent: the token that sign-in gave."},
     {"IdempotencyKey", "Idempotency-Key", "^[!-~]{1,255}$", "Repeats with the same key and body get the first answer again, for 24 hours."},
 };
 

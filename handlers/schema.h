@@ -34,7 +34,7 @@ enum {
 };
 
 #define SCHEMA_ROWS_MAX 64    /* members of one object that is judged */
-#define SCHEMA_TEXT_MAX 65536 /* characters of a string without a bound of its own */
+#define SCHEMA_TEXT_MAX 4096  /* characters of a string without a bound of its own */
 
 typedef struct schema schema_t;
 struct schema {

@@ -93,6 +93,16 @@ test('nothing private may be kept, and nothing is a page', async () => {
   }
 })
 
+test('segments of a path are taken by what their escapes mean', async () => {
+  const token = await s.role('viewer')
+  const at = (path) => get(s, `/api/v1/opportunities/${path}`, { token })
+  isError(await at('0b8e4f0a-6a58-4c3e-9d1f-2f6b1c7a9e01'), 404, 'NOT_FOUND')
+  isError(await at('%30b8e4f0a-6a58-4c3e-9d1f-2f6b1c7a9e01'), 404, 'NOT_FOUND')
+  for (const bad of ['x', '%30', '%00', '%ff', '0B8E4F0A-6A58-4C3E-9D1F-2F6B1C7A9E01']) isError(await at(bad), 400, 'VALIDATION_ERROR')
+  isError(await get(s, '/api/v1/connectors/%ff/health', { token }), 400, 'VALIDATION_ERROR')
+  isError(await get(s, '/api/v1/connectors/a%2Fb/health', { token }), 404, 'NOT_FOUND')
+})
+
 test('a described route without a token is refused as described', async () => {
   for (const { path, method, op } of operations) {
     if (!op.security.length || op.security.some((w) => !Object.keys(w).length)) continue

@@ -173,7 +173,7 @@ test('users: pages by name; deleting one ends all that is theirs, but never ones
   }
   const all = (await rows(db, 'select username from operators order by username')).map((r) => r.username)
   assert.deepEqual(seen, all)
-  for (const q of ['limit=0', 'limit=1001', 'cursor=!', 'cursor=AAAA', 'x=1']) isError(await get(s, `/api/v1/auth/users?${q}`, { token: admin }), 400)
+  for (const q of ['limit=0', 'limit=1001', 'cursor=!', 'cursor=-AAA', 'x=1']) isError(await get(s, `/api/v1/auth/users?${q}`, { token: admin }), 400)
   const del = (name, token) => request(s, 'DELETE', `/api/v1/auth/users/${name}`, { token })
   isError(await del(v.name, v.access_token), 403)
   isError(await del('nobody-at-all', a.access_token), 404, 'NOT_FOUND')
