@@ -63,7 +63,12 @@ const OWN = {
       [6, '{"parsed":[{"id":"ef0d8b6fda2ceba41da15d4095d1da392a0d2f8ed0c6c7bc0f4cfac8c280b56d","price":{"price":"15012345678","conf":"75","expo":-8,"publish_time":1796000001}}]}'],
     ].map(([k, text]) => bytes([k], text))
   },
-  fuzz_venue: () => [0, 1, 2].map((k) => bytes([k], '{"channel":"l2_data","sequence_num":0,"events":[]}\n{"type":"heartbeat"}\n')),
+  fuzz_venue: () => {
+    const diff = (us, event = 'data') => `{"data":{"microtimestamp":"${us}","bids":[["2","1"]],"asks":[["3","1"]]},"channel":"diff_order_book_a","event":"${event}"}\n`
+    const texts = ['{"channel":"l2_data","sequence_num":0,"events":[]}\n{"type":"heartbeat"}\n', diff(5) + diff(7) + diff(6, 'xorj:seed') + diff(8, 'xorj:keep') + diff(9),
+      '{"type":"snapshot","product_id":"A","bids":[["1","1"]],"asks":[]}\n{"type":"match","product_id":"A","trade_id":7}\n{"type":"heartbeat","product_id":"A","last_trade_id":9}\n']
+    return texts.flatMap((t) => Array.from({ length: 12 }, (_, k) => bytes([k % 6 | (k > 5 ? 64 : 0)], t)))
+  },
 }
 
 const read = (path) => JSON.parse(readFileSync(path, 'utf8'))

@@ -42,8 +42,8 @@ const books = (protocol, from) => {
 }
 const live = (p) => until(() => ['coinbase', 'gemini', 'orca'].every((v) => p.log.includes(`feed ${v} SUBSCRIBING -> LIVE`)), 10_000, 'feeds live')
 
-async function same(protocol, venue, market, from) {
-  const got = books(protocol, from).books[market]
+async function same(protocol, venue, market, from, wire = market) {
+  const got = books(protocol, from).books[wire]
   const want = await (await fetch(`${sim.url}/books/${venue}/${market}`)).json()
   assert.ok(got, `${market} is there`)
   assert.equal(got.bid_levels, want.bids.length)
@@ -75,6 +75,28 @@ test('books replayed from a journal are those of the venue', async () => {
   writeFileSync(file, frames.join('\n') + '\n')
   const plain = replay('--protocol', 'coinbase-advanced', '--books', '-', file)
   assert.equal(JSON.parse(plain.stdout).books['SOL-USD'].book_sha256, books('coinbase-advanced', to).books['SOL-USD'].book_sha256)
+})
+
+test('protocols without numbers: fresh snapshots and REST seeds are part of the journal', async () => {
+  const to = join(dir, 'unnumbered')
+  const p = record(to, {
+    XORJ_FEEDS_COINBASE_URL: `wss://${at}/coinbase-exchange`, XORJ_FEEDS_COINBASE_PROTOCOL: 'coinbase-exchange',
+    XORJ_FEEDS_GEMINI_URL: `wss://${at}/gemini-v2`, XORJ_FEEDS_GEMINI_PROTOCOL: 'gemini-v2', XORJ_FEEDS_CHECK_S: '1',
+    XORJ_FEEDS_BITSTAMP_URL: `wss://${at}/bitstamp`, XORJ_FEEDS_BITSTAMP_REST_URL: `https://${at}/bitstamp`, XORJ_FEEDS_BITSTAMP_PROTOCOL: 'bitstamp-diff',
+  })
+  await live(p)
+  await until(() => p.log.includes('feed bitstamp SUBSCRIBING -> LIVE'), 10_000, 'bitstamp live')
+  await sleep(3500)
+  await hold(true)
+  await sleep(600)
+  p.kill('SIGTERM')
+  assert.equal(await p.ended, 0, p.log)
+  await same('coinbase-exchange', 'coinbase', 'SOL-USD', to)
+  await same('gemini-v2', 'gemini', 'solusd', to, 'SOLUSD')
+  await same('bitstamp-diff', 'bitstamp', 'solusd', to)
+  const frames = replay('--frames', '-', '--protocol', 'bitstamp-diff', to).stdout
+  assert.ok(frames.split('"event":"xorj:seed"').length > 3, 'the first seed and fresh ones')
+  await hold(false)
 })
 
 test('no secret of a URL reaches a journal', async () => {
