@@ -166,6 +166,40 @@ test('xorj replay: a stream of our own, removals and spellings of zero included'
   same(replay('coinbase-advanced', f)['SOL-USD'], book, 'SOL-USD')
 })
 
+const small = { bid_levels: 2, ask_levels: 1, top_bids: [['20.5', '2'], ['19.5', '1']], top_asks: [['21', '4']], book_sha256: digest([['20.5', '2'], ['19.5', '1']], [['21', '4']]) }
+
+test('xorj replay: Coinbase Exchange, one snapshot, changes, and a trade that never came', () => {
+  const lines = [
+    { type: 'subscriptions', channels: [{ name: 'level2_50', product_ids: ['A-USD'] }] },
+    { type: 'snapshot', product_id: 'A-USD', asks: [['21.00', '4.00']], bids: [['20.00', '3'], ['19.50', '1']], time: '2026-11-20T10:00:00.000001Z' },
+    { type: 'last_match', trade_id: 7, product_id: 'A-USD' },
+    { type: 'l2update', product_id: 'A-USD', changes: [['buy', '20.00', '0.00000000'], ['buy', '20.50', '2.00000000']], time: '2026-11-20T10:00:01.000001Z' },
+    { type: 'match', trade_id: 8, product_id: 'A-USD' },
+    { type: 'heartbeat', last_trade_id: 8, product_id: 'A-USD', sequence: 1, time: '2026-11-20T10:00:02.000000Z' },
+  ].map((l) => JSON.stringify(l))
+  const f = join(dir, 'exchange.jsonl')
+  writeFileSync(f, `${lines.join('\n')}\n`)
+  same(replay('coinbase-exchange', f)['A-USD'], small, 'A-USD')
+  writeFileSync(f, `${lines.join('\n')}\n${JSON.stringify({ type: 'match', trade_id: 10, product_id: 'A-USD' })}\n`)
+  assert.equal(replay('coinbase-exchange', f)['A-USD'].bid_levels, 0, 'trade 9 was lost, and what else was is not known')
+})
+
+test('xorj replay: Bitstamp, changes upon a REST seed', () => {
+  const diff = (us, bids, asks = []) => JSON.stringify({ data: { timestamp: '1', microtimestamp: String(us), bids, asks }, channel: 'diff_order_book_ausd', event: 'data' })
+  const f = join(dir, 'bitstamp.jsonl')
+  const seed = join(dir, 'seed.json')
+  writeFileSync(f, [diff(1000, [['20', '9']]), diff(1010, [['20', '0.00000000']]), diff(1020, [['20.5', '2.00']]), diff(1020, [['18', '1']])].join('\n') + '\n')
+  writeFileSync(seed, '{"timestamp": "1", "microtimestamp": "1005", "bids": [["20.00", "3"], ["19.50", "1.0"]], "asks": [["21", "4"]]}')
+  same(replay('bitstamp-diff', f, [`ausd=${seed}`]).ausd, small, 'ausd')
+  assert.equal(replay('bitstamp-diff', f).ausd, undefined, 'without a seed there is no book')
+  const x = join(buildDir('release'), 'xorj')
+  for (const bad of ['ausd', `ausd=${join(dir, 'absent')}`, `ausd=${f}`]) {
+    const r = spawnSync(x, ['replay', '--protocol', 'bitstamp-diff', '--books', join(dir, 'o'), '--seed', bad, f], { encoding: 'utf8' })
+    assert.equal(r.status, 1, bad)
+  }
+  assert.equal(spawnSync(x, ['replay', '--protocol', 'gemini-v2', '--books', join(dir, 'o'), '--seed', `a=${seed}`, f]).status, 2)
+})
+
 test('running server: the same stream', async () => {
   const { lines, book } = coinbaseStream(3000, 500)
   const f = join(dir, 'own2.jsonl')

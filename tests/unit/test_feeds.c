@@ -347,6 +347,28 @@ static void silence_reconnects(void **state)
     assert_int_equal(health()->reconnects, 1);
 }
 
+#define WHOLE(micro) "{\"data\":{\"microtimestamp\":\"" #micro "\",\"bids\":[[\"20\",\"1\"]],\"asks\":[[\"21\",\"1\"]]},\"channel\":\"order_book_solusd\",\"event\":\"data\"}"
+
+/* A venue that asks to be left is left and called again at once, without back-off. */
+static void asked_to_connect_again(void **state)
+{
+    add_inst(VENUE_BITSTAMP, "SOL/USD");
+    start(VENUE_BITSTAMP, "bitstamp-book");
+    UNTIL(heard(0, "{\"event\":\"bts:subscribe\",\"data\":{\"channel\":\"order_book_solusd\"}}"), 3000);
+    say(0, "{\"event\":\"bts:subscription_succeeded\",\"channel\":\"order_book_solusd\",\"data\":{}}");
+    say(0, WHOLE(1000));
+    UNTIL(state_is("LIVE"), 2000);
+    say(0, WHOLE(1001));
+    UNTIL(told("US0E0S0E0"), 2000);
+    say(0, "{\"event\":\"bts:request_reconnect\",\"channel\":\"\",\"data\":null}");
+    UNTIL(heard(1, "order_book_solusd"), 2000);
+    say(1, WHOLE(1002));
+    UNTIL(state_is("LIVE"), 2000);
+    assert_string_equal(d->story, "US0E0S0E0DUS0E0");
+    say(1, "{\"event\":\"bts:request_reconnect\",\"channel\":\"\",\"data\":\"\"}");
+    UNTIL(state_is("BACKOFF"), 2000); /* but not for ever */
+}
+
 static void nobody_listens(void **state)
 {
     close(d->listener);
@@ -380,7 +402,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(coinbase_gap_reconnects), T(broken_messages_reconnect), T(a_message_past_its_ceiling), T(large_snapshot_in_slices),
-        T(gemini_resyncs_one_symbol), T(silence_reconnects), T(nobody_listens), T(wrong_settings),
+        T(gemini_resyncs_one_symbol), T(silence_reconnects), T(asked_to_connect_again), T(nobody_listens), T(wrong_settings),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
