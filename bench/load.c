@@ -3,6 +3,7 @@
  *
  *   load --to 127.0.0.1:8080 [--conns 100] [--seconds 5] [--requests N] [--tokens FILE] [--sources N]
  *        [--get PATH]... [--post PATH]... [--mix 80] [--think A-B | --rate R] [--ramp S] [--acks FILE] [--progress 1]
+ *        [--pid PID]
  *
  * Closed model: a connection asks, waits for the answer, thinks A to B ms (default: not at all) and asks again. Open
  * model (--rate R): requests fall due at R per second whatever became of those before; one that finds no connection free
@@ -12,11 +13,13 @@
  * its wallet. --mix: so many of 100 requests are GETs. --sources N: connection i comes from 127.0.1.(1 + i mod N).
  * --ramp S: connections begin spread over S seconds. --requests N: ends after N. --acks FILE: a line per token,
  * "WALLET acknowledged unknown version enabled", of the answers to POSTs. --progress 1: a line each second on stderr.
+ * --pid: cpu_us is that process's CPU time per request, without the opening and closing of connections.
  *
  * One line of JSON on stdout. Latencies are given twice: as answered ("service"), and corrected for coordinated omission:
  * open model from when due, closed model with think time by what a client that did not wait would have seen. p50_us to
  * max_us and histogram are the corrected ones. */
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <netinet/in.h>
@@ -57,7 +60,7 @@ typedef struct {
 static struct {
     struct sockaddr_in to;
     char host[64];
-    unsigned conns, seconds, mix, sources, think_lo, think_hi, rate, ramp, progress;
+    unsigned conns, seconds, mix, sources, think_lo, think_hi, rate, ramp, progress, pid;
     uint64_t limit;
     const char *get[PATHS_MAX], *post[PATHS_MAX], *acks;
     unsigned gets, posts;
@@ -68,6 +71,7 @@ static struct {
     int ep, tick;
     uint64_t rng, begun, errors, status[600], waited;
     int64_t next_due_ns;
+    uint64_t cpu_ns, cpu_requests;
     lat_t service, corrected, second;
     bool stop;
 } g;
@@ -362,6 +366,23 @@ static void progress(unsigned at)
     memset(&g.second, 0, sizeof g.second);
 }
 
+/* Nanoseconds on a core, every thread of --pid. */
+static uint64_t cpu_ns(void)
+{
+    char path[300];
+    uint64_t sum = 0, one;
+    snprintf(path, sizeof path, "/proc/%u/task", g.pid);
+    DIR *d = g.pid ? opendir(path) : NULL;
+    for (struct dirent *e; d && (e = readdir(d));) {
+        snprintf(path, sizeof path, "/proc/%u/task/%.200s/schedstat", g.pid, e->d_name);
+        FILE *f = fopen(path, "r");
+        if (f && fscanf(f, "%" SCNu64, &one) == 1) sum += one;
+        if (f) fclose(f);
+    }
+    if (d) closedir(d);
+    return sum;
+}
+
 static void serve(const struct epoll_event *e)
 {
     conn_t *c = e->data.ptr;
@@ -382,9 +403,14 @@ static double drive(void)
     struct epoll_event ev[256];
     int64_t t0 = now_ns(), end = t0 + (int64_t)g.seconds * SECOND_NS, t = t0;
     unsigned said = 0;
+    uint64_t cpu = cpu_ns();
     begin(t0);
     while (g.live && t < end + PATIENCE_S * SECOND_NS) {
-        if (t >= end) g.stop = true;
+        if (t >= end && !g.stop) {
+            g.stop = true;
+            g.cpu_ns = cpu_ns() - cpu;
+            g.cpu_requests = g.service.n;
+        }
         send_due(t);
         if (!g.live) break;
         arm(g.stop ? t + SECOND_NS / 10 : end);
@@ -436,7 +462,7 @@ static bool number(const char *k, const char *v)
 {
     const struct { const char *name; unsigned *to; } rows[] = {
         {"--conns", &g.conns}, {"--seconds", &g.seconds}, {"--mix", &g.mix}, {"--sources", &g.sources},
-        {"--rate", &g.rate}, {"--ramp", &g.ramp}, {"--progress", &g.progress},
+        {"--rate", &g.rate}, {"--ramp", &g.ramp}, {"--progress", &g.progress}, {"--pid", &g.pid},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         if (strcmp(k, rows[i].name) != 0) continue;
@@ -487,6 +513,7 @@ static void report(double seconds)
            seconds, (double)s->n / seconds, lat_at(c, 0.5), lat_at(c, 0.95), lat_at(c, 0.99), lat_at(c, 0.999), c->max_us, lat_at(s, 0.5),
            lat_at(s, 0.95), lat_at(s, 0.99), s->max_us, g.waited);
     lat_json(c, stdout);
+    if (g.pid && g.cpu_requests) printf(",\"cpu_us\":%.3f", (double)g.cpu_ns / 1e3 / (double)g.cpu_requests);
     printf("}\n");
 }
 

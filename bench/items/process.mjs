@@ -65,7 +65,7 @@ export async function p15(ctx) {
     const server = await freshServer(ctx.stack, { XORJ_LIMITS_ENABLED: 'false', XORJ_HTTP_CONNS_MAX: '14000' })
     await load(server.to, ['--conns', 100, '--seconds', 1, '--tokens', ctx.tokens, ...READ])
     const base = rssBytes(server.pid), out = []
-    for (let i = 0; i < Math.min(3, ctx.rounds); i++) out.push(await load(server.to, ['--conns', n, '--rate', RATE, '--seconds', ctx.seconds, '--tokens', ctx.tokens, ...READ], { pids: [server.pid] }))
+    for (let i = 0; i < Math.min(3, ctx.rounds); i++) out.push(await load(server.to, ['--conns', n, '--rate', RATE, '--seconds', ctx.seconds, '--pid', server.pid, '--tokens', ctx.tokens, ...READ]))
     const memory = (rssBytes(server.pid) - base) / n
     await stop(server.child)
     const sub = ctx.fanouts?.find((f) => f.n === n) ?? (await fanout(ctx, n))
