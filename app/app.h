@@ -34,6 +34,7 @@ typedef struct {
     journal_t *journal; /* NULL: nothing is recorded */
     httpc_t *httpc;
     rpc_t *rpc;
+    wsc_t *wsc;
     prices_t *prices;
     wallets_t *wallets;
     feeds_t *feeds;

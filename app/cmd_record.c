@@ -83,7 +83,7 @@ static int begin(rec_t *r, const char *dir, int64_t seconds)
         fprintf(stderr, "xorj record: %s: %s\n", dir, r->loop ? why : "out of memory or descriptors");
         return 1;
     }
-    feeds_conf_t fc = {.loop = r->loop, .metrics = r->metrics, .cfg = &r->cfg, .insts = &r->insts, .rpc = r->io.rpc, .http = r->io.httpc, .journal = r->io.journal,
+    feeds_conf_t fc = {.loop = r->loop, .metrics = r->metrics, .cfg = &r->cfg, .insts = &r->insts, .rpc = r->io.rpc, .wsc = r->io.wsc, .http = r->io.httpc, .journal = r->io.journal,
                        .door = {ignore, NULL}};
     r->feeds = feeds_open(&fc);
     r->tell = ltimer_new(r->loop, tell, r);

@@ -19,12 +19,14 @@ bool market_open(loop_t *l, metrics_t *m, const cfg_t *cfg, const char *dir, mar
     io->httpc = httpc_new(l, m, &hc);
     const char *urls[] = {cfg->feeds_solana_rpc_url, cfg->feeds_solana_rpc_fallback};
     rpc_conf_t rc = {.urls = urls, .urls_n = 2, .per_s = (unsigned)cfg->feeds_solana_rpc_per_s, .journal = io->journal};
+    if (cfg->feeds_enabled || cfg->prices_birdeye_url[0]) io->wsc = wsc_new(l, hc.ca_file);
     io->rpc = rpc_new(l, m, io->httpc, &rc);
     return true;
 }
 
 void market_close(market_io_t *io)
 {
+    wsc_free(io->wsc);
     if (io->httpc) httpc_free(io->httpc);
     rpc_free(io->rpc);
     (void)journal_close(io->journal, LAST_BLOCKS_MS);

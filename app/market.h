@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "connectors/rpc.h"
+#include "connectors/wsc.h"
 #include "reactor/config.h"
 #include "reactor/httpc.h"
 #include "reactor/journal.h"
@@ -13,6 +14,7 @@ typedef struct {
     journal_t *journal; /* NULL: nothing is recorded */
     httpc_t *httpc;
     rpc_t *rpc;
+    wsc_t *wsc; /* one for the process; NULL: nothing needs it, or the library did not start */
 } market_io_t;
 
 /* dir NULL: nothing is recorded. False: *why says what the journal's directory lacks; nothing is open then. */

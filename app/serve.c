@@ -73,7 +73,7 @@ static void sink_bot(void *ctx, const char *wallet, bool enabled, int64_t versio
 
 static bool idle(const app_t *a)
 {
-    return http_idle(a->http) && hub_idle(a->hub) && store_idle(a->store) && (!a->feeds || feeds_idle(a->feeds)) && journal_idle(a->journal);
+    return http_idle(a->http) && hub_idle(a->hub) && store_idle(a->store) && (!a->feeds || feeds_idle(a->feeds)) && (!a->wsc || wsc_idle(a->wsc)) && journal_idle(a->journal);
 }
 
 static void on_probe(void *ctx)
@@ -99,6 +99,7 @@ static void drain(app_t *a)
     ltimer_arm(a->grace, a->cfg.server_drain_ms);
     http_drain(a->http);
     if (a->feeds) feeds_drain(a->feeds);
+    prices_drain(a->prices);
     ltimer_arm(a->probe, PROBE_MS);
 }
 
@@ -242,8 +243,9 @@ static bool boot_market(app_t *a)
     a->journal = io.journal;
     a->httpc = io.httpc;
     a->rpc = io.rpc;
+    a->wsc = io.wsc;
     if (!a->cfg.wallet_enabled) return true;
-    a->prices = prices_open(a->loop, a->metrics, a->httpc, &a->cfg, a->journal);
+    a->prices = prices_open(a->loop, a->metrics, a->httpc, a->wsc, &a->cfg, a->journal);
     a->wallets = wallets_open(a->loop, a->metrics, a->rpc, a->prices, &a->cfg);
     return true;
 }
@@ -255,7 +257,7 @@ static bool boot_feeds(app_t *a)
     random_bytes(&boot.u.seed, sizeof boot.u.seed);
     door_post(&door, &boot);
     if (!a->cfg.feeds_enabled) return true;
-    feeds_conf_t fc = {.loop = a->loop, .metrics = a->metrics, .cfg = &a->cfg, .insts = &a->eng_conf, .rpc = a->rpc, .http = a->httpc, .journal = a->journal, .door = door};
+    feeds_conf_t fc = {.loop = a->loop, .metrics = a->metrics, .cfg = &a->cfg, .insts = &a->eng_conf, .rpc = a->rpc, .wsc = a->wsc, .http = a->httpc, .journal = a->journal, .door = door};
     a->feeds = feeds_open(&fc);
     return a->feeds ? true : fail("feeds", "a venue's address is not valid or memory is out");
 }
@@ -303,7 +305,7 @@ static void down(app_t *a)
     if (a->feeds) feeds_close(a->feeds);
     wallets_free(a->wallets);
     prices_free(a->prices);
-    market_close(&(market_io_t){a->journal, a->httpc, a->rpc});
+    market_close(&(market_io_t){a->journal, a->httpc, a->rpc, a->wsc});
     if (a->api) api_set_worker(a->api, NULL);
     worker_close(a->worker);
     if (a->store) store_close(a->store);

@@ -10,6 +10,7 @@
 
 struct feeds {
     wsc_t *wsc;
+    bool own_wsc;
     cex_t *cex[CEX_N]; /* Coinbase, Gemini, Bitstamp; NULL: off */
     orca_t *orca;
 };
@@ -38,7 +39,8 @@ feeds_t *feeds_open(const feeds_conf_t *c)
     const cfg_t *cfg = c->cfg;
     feeds_t *f = calloc(1, sizeof *f);
     XASSERT(f != NULL);
-    f->wsc = wsc_new(c->loop, cfg->feeds_ca_file[0] ? cfg->feeds_ca_file : NULL);
+    f->own_wsc = c->wsc == NULL;
+    f->wsc = c->wsc ? c->wsc : wsc_new(c->loop, cfg->feeds_ca_file[0] ? cfg->feeds_ca_file : NULL);
     if (!f->wsc) log_error("feed", "-", "the websocket library did not start (is its libuv plugin installed?): feeds by websocket are off");
     const row_t rows[CEX_N] = {
         {VENUE_COINBASE, cfg->feeds_coinbase_url, cfg->feeds_coinbase_protocol, ""},
@@ -77,7 +79,7 @@ void feeds_close(feeds_t *f)
     feeds_drain(f);
     for (int i = 0; i < CEX_N; i++) cex_free(f->cex[i]);
     orca_free(f->orca);
-    wsc_free(f->wsc);
+    if (f->own_wsc) wsc_free(f->wsc);
     free(f);
 }
 

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "connectors/rpc.h"
+#include "connectors/wsc.h"
 #include "engine/engine.h"
 #include "reactor/config.h"
 #include "reactor/httpc.h"
@@ -22,6 +23,7 @@ typedef struct {
     metrics_t *metrics;
     const cfg_t *cfg;
     const eng_conf_t *insts;
+    wsc_t *wsc;         /* outlives the feeds; NULL: they have one of their own */
     rpc_t *rpc;         /* NULL: no pools */
     httpc_t *http;      /* NULL: no books by REST */
     journal_t *journal; /* what venues send is recorded there; NULL: not */

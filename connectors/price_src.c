@@ -3,11 +3,13 @@
 #include <string.h>
 
 #include "connectors/scan.h"
+#include "reactor/json.h"
 
 #define NUM_MAX 64
 #define EXP_MAX 40
 #define PLACES 12
 #define TIME_MAX_S 253402300799LL
+#define CANDLE_MAX_US 180000000LL
 #define CONF_SHARE 100 /* Pyth's interval: at most a hundredth of the price */
 
 const char *price_src_name(price_src_t s)
@@ -42,7 +44,7 @@ void price_src_url(price_src_t s, const char *base, buf_t *out)
         for (int a = 0; a < ASSET_N; a++) buf_fmt(out, "ids[]=%s&", pyth_ids[a]);
         buf_str(out, "parsed=true&encoding=base64");
         break;
-    case SRC_N: break;
+    case SRC_BIRDEYE: case SRC_N: break;
     }
 }
 
@@ -53,7 +55,7 @@ void price_src_header(price_src_t s, const char *base, const char *key, buf_t *o
     case SRC_COINGECKO: buf_fmt(out, "%s: %s", strstr(base, "//pro-api.") ? "x-cg-pro-api-key" : "x-cg-demo-api-key", key); break;
     case SRC_JUPITER: buf_fmt(out, "x-api-key: %s", key); break;
     case SRC_PYTH: buf_fmt(out, "Authorization: Bearer %s", key); break;
-    case SRC_N: break;
+    case SRC_BIRDEYE: case SRC_N: break;
     }
 }
 
@@ -199,6 +201,7 @@ xerr_t price_src_read(price_src_t src, span_t body, quote_t out[ASSET_N])
     scan_init(&s, body);
     if (scan_peek(&s) != '{' || !scan_skip(&s, body.n) || !scan_done(&s)) return XE_BAD_INPUT;
     if (src == SRC_PYTH) return read_pyth(body, out);
+    if (src == SRC_BIRDEYE) return XE_BAD_INPUT;
     bool any = false;
     for (int a = 0; a < ASSET_N; a++) {
         if (src == SRC_COINGECKO) read_gecko(body, (asset_t)a, &out[a]);
@@ -206,4 +209,47 @@ xerr_t price_src_read(price_src_t src, span_t body, quote_t out[ASSET_N])
         any |= out[a].known;
     }
     return any ? XE_OK : XE_BAD_INPUT;
+}
+
+/* ---- Birdeye ---- */
+
+void birdeye_subscription(buf_t *out)
+{
+    buf_t query;
+    jw_t w;
+    buf_init(&query, 1024);
+    for (int a = 0; a < ASSET_N; a++)
+        buf_fmt(&query, "%s(address = %s AND chartType = 1m AND currency = usd)", a ? " OR " : "", asset_mint((asset_t)a));
+    jw_init(&w, out);
+    jw_obj(&w);
+    jw_key(&w, "type");
+    jw_cstr(&w, "SUBSCRIBE_PRICE");
+    jw_key(&w, "data");
+    jw_obj(&w);
+    jw_key(&w, "queryType");
+    jw_cstr(&w, "complex");
+    jw_key(&w, "query");
+    jw_str(&w, buf_span(&query));
+    jw_end(&w);
+    jw_end(&w);
+    buf_fini(&query);
+}
+
+xerr_t birdeye_read(span_t text, int64_t now_us, quote_t out[ASSET_N])
+{
+    scan_t s;
+    span_t type, data, address, v;
+    quote_t q = {0};
+    int64_t began;
+    memset(out, 0, ASSET_N * sizeof *out);
+    scan_init(&s, text);
+    if (scan_peek(&s) != '{' || !scan_skip(&s, text.n) || !scan_done(&s) || !get_text(text, "type", &type)) return XE_BAD_INPUT;
+    if (!span_is(type, "PRICE_DATA")) return XE_AGAIN;
+    if (!scan_get(text, "data", &data) || !get_text(data, "address", &address) || !scan_get(data, "c", &v)) return XE_BAD_INPUT;
+    if (price_number(v, &q.usd) || q.usd.raw <= 0 || !get_seconds(data, "unixTime", &began)) return XE_BAD_INPUT;
+    if (began < now_us - CANDLE_MAX_US || began > now_us + CANDLE_MAX_US) return XE_STALE;
+    q.known = true;
+    for (int a = 0; a < ASSET_N; a++)
+        if (span_is(address, asset_mint((asset_t)a))) out[a] = q;
+    return XE_OK;
 }

@@ -7,8 +7,8 @@
 #include "base/buf.h"
 #include "engine/wallet.h"
 
-/* X(id, name, keyed header) */
-#define PRICE_SRC_LIST(X) X(COINGECKO, "coingecko") X(JUPITER, "jupiter") X(PYTH, "pyth")
+/* X(id, name); BIRDEYE pushes, the others are asked */
+#define PRICE_SRC_LIST(X) X(COINGECKO, "coingecko") X(JUPITER, "jupiter") X(PYTH, "pyth") X(BIRDEYE, "birdeye")
 typedef enum {
 #define X(id, name) SRC_##id,
     PRICE_SRC_LIST(X)
@@ -28,6 +28,11 @@ void price_src_url(price_src_t s, const char *base, buf_t *out);
 void price_src_header(price_src_t s, const char *base, const char *key, buf_t *out);
 /* XE_BAD_INPUT: not this source's answer. Assets it does not tell stay unknown. */
 xerr_t price_src_read(price_src_t s, span_t body, quote_t out[ASSET_N]);
+
+/* The subscription Birdeye wants, and one of its messages: XE_AGAIN: not a price. Its candles carry the time they began:
+ * one that began more than three minutes before now_us is not taken (XE_STALE). */
+void birdeye_subscription(buf_t *out);
+xerr_t birdeye_read(span_t text, int64_t now_us, quote_t out[ASSET_N]);
 
 /* A JSON number, exponent and all, cut to 1e-12; XE_BAD_INPUT: not one, or negative. XE_RANGE. */
 xerr_t price_number(span_t text, px_t *out);

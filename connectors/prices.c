@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "connectors/birdeye.h"
 #include "reactor/log.h"
 
 #define CALL_MS 3000
@@ -38,6 +39,7 @@ struct prices {
     int64_t poll_ms;
     price_rule_t rule;
     source_t src[SRC_N];
+    birdeye_t *birdeye;    /* NULL: off */
     unsigned in_flight;
     bool dying;
     agreed_t last[ASSET_N];
@@ -129,6 +131,13 @@ static void rest(source_t *s, xerr_t why, int status, int retry_after_s)
     log_at(s->fails == 0 ? LOG_WARN : LOG_DEBUG, "price", price_src_name(s->id), "no prices why=%s status=%d rests ms=%lld", xerr_name(why), status,
            (long long)ms);
     s->fails++;
+}
+
+static void on_push(void *ctx, const quote_t q[ASSET_N])
+{
+    prices_t *p = ctx;
+    for (int a = 0; a < ASSET_N; a++)
+        if (q[a].known) p->src[SRC_BIRDEYE].quotes[a] = q[a];
 }
 
 static xerr_t take(source_t *s, span_t body)
@@ -249,7 +258,7 @@ static void open_source(prices_t *p, price_src_t id, const char *base, const cha
     jchan_open(s->rec);
 }
 
-prices_t *prices_open(loop_t *l, metrics_t *m, httpc_t *http, const cfg_t *cfg, journal_t *journal)
+prices_t *prices_open(loop_t *l, metrics_t *m, httpc_t *http, wsc_t *w, const cfg_t *cfg, journal_t *journal)
 {
     static const char *const labels[ASSET_N] = {
 #define X(id, symbol, mint, decimals) "asset=\"" symbol "\"",
@@ -271,12 +280,19 @@ prices_t *prices_open(loop_t *l, metrics_t *m, httpc_t *http, const cfg_t *cfg, 
     open_source(p, SRC_COINGECKO, cfg->prices_coingecko_url, cfg->prices_coingecko_key, m, journal);
     open_source(p, SRC_JUPITER, cfg->prices_jupiter_url, cfg->prices_jupiter_key, m, journal);
     open_source(p, SRC_PYTH, cfg->prices_pyth_url, cfg->prices_pyth_key, m, journal);
+    if (w && cfg->prices_birdeye_url[0]) p->birdeye = birdeye_open(l, m, w, cfg->prices_birdeye_url, journal, on_push, p);
     return p;
+}
+
+void prices_drain(prices_t *p)
+{
+    if (p) birdeye_drain(p->birdeye);
 }
 
 void prices_free(prices_t *p)
 {
     if (!p) return;
+    birdeye_free(p->birdeye);
     ltimer_free(p->tell);
     free(p->waiters);
     p->waiters = NULL;

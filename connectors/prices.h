@@ -8,6 +8,7 @@
 #define XORJ_CONNECTORS_PRICES_H
 
 #include "connectors/price_src.h"
+#include "connectors/wsc.h"
 #include "reactor/config.h"
 #include "reactor/httpc.h"
 #include "reactor/journal.h"
@@ -16,7 +17,9 @@
 
 typedef struct prices prices_t;
 
-prices_t *prices_open(loop_t *l, metrics_t *m, httpc_t *http, const cfg_t *cfg, journal_t *journal);
+/* w (for the source that pushes; NULL: without it) outlives the prices. */
+prices_t *prices_open(loop_t *l, metrics_t *m, httpc_t *http, wsc_t *w, const cfg_t *cfg, journal_t *journal);
+void prices_drain(prices_t *p); /* closes connections cleanly; NULL is fine here and below */
 void prices_free(prices_t *p); /* a question in flight may still come back: the last of it goes then */
 /* The prices as they are now; asks for fresh ones when they are due. */
 void prices_now(prices_t *p, price_t out[ASSET_N]);

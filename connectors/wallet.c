@@ -514,7 +514,7 @@ wallets_t *wallets_open(loop_t *l, metrics_t *m, rpc_t *rpc, prices_t *prices, c
     o->tokens_max = (unsigned)cfg->wallet_tokens_max;
     o->entries_max = (unsigned)cfg->wallet_cache_max;
     o->buckets = o->entries_max * 2;
-    o->heads = calloc(o->buckets, sizeof *o->heads);
+    o->heads = calloc(o->buckets, sizeof(entry_t *));
     XASSERT(o->heads != NULL);
     random_bytes(o->sip, sizeof o->sip);
     TAILQ_INIT(&o->lru);
@@ -538,8 +538,9 @@ void wallets_free(wallets_t *o)
     o->dying = true;
     ltimer_free(o->tell);
     give_up(o->soon);
-    for (entry_t *e; (e = TAILQ_FIRST(&o->lru)) != NULL;) {
+    for (entry_t *e = TAILQ_FIRST(&o->lru), *next; e; e = next) {
         flight_t *f = e->flight;
+        next = TAILQ_NEXT(e, lru);
         if (f) {
             give_up(f->waiters);
             f->waiters = NULL;

@@ -37,6 +37,7 @@ struct wsconn {
     wsc_t *w;
     wsconn_t *next, **link;
     wsc_hooks_t h;
+    wsc_guise_t guise;
     uv_getaddrinfo_t dns;
     bool resolving;
     bool shut;  /* given up by the caller: no callbacks */
@@ -243,6 +244,8 @@ static void start(wsconn_t *c, const char *address)
     i.path = c->path;
     i.ssl_connection = c->tls ? LCCSCF_USE_SSL : 0;
     i.local_protocol_name = protocols[0].name;
+    i.origin = c->guise.origin;
+    i.protocol = c->guise.protocol;
     i.alpn = "http/1.1";
     i.pwsi = &c->wsi;
     i.opaque_user_data = c;
@@ -263,12 +266,15 @@ static void on_resolved(uv_getaddrinfo_t *req, int status, struct addrinfo *foun
     else start(c, address);
 }
 
-wsconn_t *wsc_connect(wsc_t *w, const char *url, size_t frame_max, wsc_hooks_t h)
+wsconn_t *wsc_connect(wsc_t *w, const char *url, size_t frame_max, wsc_hooks_t h) { return wsc_connect_as(w, url, frame_max, &(wsc_guise_t){0}, h); }
+
+wsconn_t *wsc_connect_as(wsc_t *w, const char *url, size_t frame_max, const wsc_guise_t *guise, wsc_hooks_t h)
 {
     wsconn_t *c = calloc(1, sizeof *c);
     if (!c) return NULL;
     c->w = w;
     c->h = h;
+    c->guise = *guise;
     c->frame_max = frame_max;
     c->out_tail = &c->out_head;
     c->dns.data = c;

@@ -37,8 +37,12 @@ void wsc_free(wsc_t *w);                        /* every connection is cut; no c
 
 bool wsc_idle(const wsc_t *w);                    /* no connection is left, those being closed included */
 
+/* What some venues want to be told at the handshake; literals, NULL: nothing. */
+typedef struct { const char *origin, *protocol; } wsc_guise_t;
+
 /* ws:// or wss://. NULL when the URL is none (nothing will be called back). */
 wsconn_t *wsc_connect(wsc_t *w, const char *url, size_t frame_max, wsc_hooks_t h);
+wsconn_t *wsc_connect_as(wsc_t *w, const char *url, size_t frame_max, const wsc_guise_t *guise, wsc_hooks_t h);
 xerr_t wsc_send(wsconn_t *c, span_t text); /* one text message, copied; XE_FULL past 256 waiting */
 void wsc_ping(wsconn_t *c);                /* protocol ping; its answer counts as bytes */
 void wsc_shut(wsconn_t *c);                /* closes in good manners within 2 s; c is gone for the caller */

@@ -493,6 +493,7 @@ feeds_env() {
     default_env XORJ_PRICES_COINGECKO_URL "https://$at/api/v3"
     default_env XORJ_PRICES_JUPITER_URL "https://$at"
     default_env XORJ_PRICES_PYTH_URL "https://$at"
+    default_env XORJ_PRICES_BIRDEYE_URL "wss://$at/socket/solana?x-api-key=simulated"
     export XORJ_FEEDS_BITSTAMP_URL=$bitstamp XORJ_FEEDS_BITSTAMP_REST_URL=https://$at/bitstamp
     export XORJ_FEEDS_COINBASE_URL=$coinbase XORJ_FEEDS_GEMINI_URL=$gemini XORJ_FEEDS_SOLANA_RPC_URL=$rpc XORJ_FEEDS_SOLANA_WS_URL=$ws
 }

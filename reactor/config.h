@@ -155,6 +155,7 @@
     X(prices, jupiter_key, STR, "", 0, 200, S, "its API key")                                                              \
     X(prices, pyth_url, STR, "", 0, 200, F, "Pyth Hermes, https://hermes.pyth.network; wants a key; empty: off")           \
     X(prices, pyth_key, STR, "", 0, 200, S, "its API key")                                                                 \
+    X(prices, birdeye_url, STR, "", 0, 300, S, "Birdeye price stream, wss://public-api.birdeye.so/socket/solana?x-api-key=KEY; empty: off")\
     X(prices, poll_ms, INT, "30000", 1000, 3600000, F, "least time between two questions to one source; nothing is asked while nobody wants prices")\
     X(prices, stale_ms, INT, "120000", 1000, 3600000, F, "older quotes are not used for a fresh price")                    \
     X(prices, keep_ms, INT, "900000", 0, 86400000, F, "how long the last agreed price is shown as stale; then there is none")\

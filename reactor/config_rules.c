@@ -140,6 +140,7 @@ static void check_urls(cfg_in_t *in)
         {"feeds", "coinbase_url", "wss://"},    {"feeds", "gemini_url", "wss://"},           {"feeds", "solana_ws_url", "wss://"},
         {"feeds", "solana_rpc_url", "https://"}, {"feeds", "solana_rpc_fallback", "https://"}, {"prices", "coingecko_url", "https://"},
         {"prices", "jupiter_url", "https://"},  {"prices", "pyth_url", "https://"},
+        {"prices", "birdeye_url", "wss://"},
         {"feeds", "bitstamp_url", "wss://"},    {"feeds", "bitstamp_rest_url", "https://"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)

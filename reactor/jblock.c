@@ -3,12 +3,12 @@
 #include <string.h>
 #include <zlib.h>
 
-#define FILE_MAGIC "XORJJNL1"
 #define FILE_VERSION 1
-#define BLOCK_MAGIC "XJB1"
 #define RATIO_MAX 1100 /* deflate shrinks 1032 times at most: a head that claims more is a bomb */
 #define LEVEL 1        /* JSON shrinks 5 to 8 times at this level already, at a third of the usual cost */
 #define CHUNK 65536
+
+static const uint8_t file_magic[8] = {'X', 'O', 'R', 'J', 'J', 'N', 'L', '1'}, block_magic[4] = {'X', 'J', 'B', '1'};
 
 static void put32(uint8_t *p, uint32_t v)
 {
@@ -65,7 +65,7 @@ xerr_t jr_next(span_t raw, size_t *at, jr_t *out)
 
 void jb_file_head(uint8_t out[JB_FILE_HEAD], uint64_t run)
 {
-    memcpy(out, FILE_MAGIC, 8);
+    memcpy(out, file_magic, sizeof file_magic);
     put32(out + 8, FILE_VERSION);
     put64(out + 12, run);
     put32(out + 20, crc_of(out, 20));
@@ -74,14 +74,14 @@ void jb_file_head(uint8_t out[JB_FILE_HEAD], uint64_t run)
 xerr_t jb_file_check(span_t bytes, uint64_t *run)
 {
     const uint8_t *p = (const uint8_t *)bytes.p;
-    if (bytes.n < JB_FILE_HEAD || memcmp(p, FILE_MAGIC, 8) != 0 || get32(p + 20) != crc_of(p, 20)) return XE_BAD_INPUT;
+    if (bytes.n < JB_FILE_HEAD || memcmp(p, file_magic, sizeof file_magic) != 0 || get32(p + 20) != crc_of(p, 20)) return XE_BAD_INPUT;
     *run = get64(p + 12);
     return get32(p + 8) == FILE_VERSION ? XE_OK : XE_UNSUPPORTED;
 }
 
 xerr_t jb_head_parse(const uint8_t in[JB_HEAD], jb_head_t *out)
 {
-    if (memcmp(in, BLOCK_MAGIC, 4) != 0 || get32(in + 44) != crc_of(in, 44)) return XE_BAD_INPUT;
+    if (memcmp(in, block_magic, sizeof block_magic) != 0 || get32(in + 44) != crc_of(in, 44)) return XE_BAD_INPUT;
     *out = (jb_head_t){.packed_n = get32(in + 4), .raw_n = get32(in + 8), .records = get32(in + 12), .number = get64(in + 16),
                        .first_us = (int64_t)get64(in + 24), .last_us = (int64_t)get64(in + 32), .packed_crc = get32(in + 40)};
     bool sane = out->raw_n <= JB_RAW_MAX && out->packed_n <= compressBound(JB_RAW_MAX) && out->raw_n / RATIO_MAX <= out->packed_n &&
@@ -150,7 +150,7 @@ xerr_t jb_pack(jb_head_t *h, span_t a, span_t b, buf_t *out)
     h->raw_n = (uint32_t)(a.n + b.n);
     h->packed_n = (uint32_t)(out->n - JB_HEAD);
     h->packed_crc = crc_of(out->p + JB_HEAD, h->packed_n);
-    memcpy(head, BLOCK_MAGIC, 4);
+    memcpy(head, block_magic, sizeof block_magic);
     put32(head + 4, h->packed_n);
     put32(head + 8, h->raw_n);
     put32(head + 12, h->records);

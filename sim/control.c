@@ -208,7 +208,7 @@ static void fault_post(void *ctx, const json_t *v)
     int venue = venue_of(json_str(json_get(v, "venue")));
     span_t kind = json_str(json_get(v, "kind"));
     if (venue < 0) {
-        complain(k->s, k->c, 400, "venue must be coinbase, gemini, bitstamp, solana, coingecko, jupiter or pyth");
+        complain(k->s, k->c, 400, "venue must be coinbase, gemini, bitstamp, solana, coingecko, jupiter, pyth or birdeye");
         return;
     }
     if (!span_is(kind, "clear") && !fault_parse(kind, &f)) {

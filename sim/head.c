@@ -70,6 +70,7 @@ static void read_header(span_t name, span_t value, head_t *h, facts_t *f)
     }
     if (same(name, "sec-websocket-version")) f->version = span_is(value, "13");
     if (same(name, "sec-websocket-key")) f->key = value;
+    if (same(name, "sec-websocket-protocol")) h->echo = has_token(value, "echo-protocol");
     if (same(name, "content-type")) h->type = value;
     if (same(name, "transfer-encoding")) f->bad = true;
     if (same(name, "content-length")) read_length(value, h, f);

@@ -12,6 +12,7 @@ typedef struct {
     size_t body_n;
     bool keep_alive;
     bool upgrade;    /* a complete websocket handshake */
+    bool echo;       /* it asks for the protocol echo-protocol, which is granted */
     char accept[32]; /* its answer */
 } head_t;
 

@@ -18,8 +18,9 @@
 
 static const endpoint_t *const endpoints[EP_N] = {&endpoint_coinbase, &endpoint_gemini, &endpoint_gemini_v2,
                                                   &endpoint_solana,   &endpoint_coingecko, &endpoint_jupiter,
-                                                  &endpoint_pyth,     &endpoint_exchange,  &endpoint_bitstamp};
-static const char *const venues[SV_N] = {"coinbase", "gemini", "solana", "coingecko", "jupiter", "pyth", "bitstamp"};
+                                                  &endpoint_pyth,     &endpoint_exchange,  &endpoint_bitstamp,
+                                                  &endpoint_birdeye};
+static const char *const venues[SV_N] = {"coinbase", "gemini", "solana", "coingecko", "jupiter", "pyth", "bitstamp", "birdeye"};
 
 const endpoint_t *endpoint_of(ep_t ep)
 {

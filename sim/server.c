@@ -179,8 +179,8 @@ void conn_upgrade(conn_t *c)
     buf_init(&b, 512);
     buf_fmt(&b,
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "
-            "%s\r\n\r\n",
-            c->req.accept);
+            "%s\r\n%s\r\n",
+            c->req.accept, c->req.echo ? "Sec-WebSocket-Protocol: echo-protocol\r\n" : "");
     c->state = C_WS;
     c->upgraded = true;
     c->owes = false;

@@ -13,8 +13,8 @@
 #include "sim/server.h"
 #include "sim/wallet.h"
 
-typedef enum { SV_COINBASE, SV_GEMINI, SV_SOLANA, SV_COINGECKO, SV_JUPITER, SV_PYTH, SV_BITSTAMP, SV_N } sv_t;
-typedef enum { EP_COINBASE, EP_GEMINI, EP_GEMINI_V2, EP_SOLANA, EP_COINGECKO, EP_JUPITER, EP_PYTH, EP_EXCHANGE, EP_BITSTAMP, EP_N } ep_t;
+typedef enum { SV_COINBASE, SV_GEMINI, SV_SOLANA, SV_COINGECKO, SV_JUPITER, SV_PYTH, SV_BITSTAMP, SV_BIRDEYE, SV_N } sv_t;
+typedef enum { EP_COINBASE, EP_GEMINI, EP_GEMINI_V2, EP_SOLANA, EP_COINGECKO, EP_JUPITER, EP_PYTH, EP_EXCHANGE, EP_BITSTAMP, EP_BIRDEYE, EP_N } ep_t;
 typedef enum { FAULT_DISCONNECT, FAULT_SILENCE, FAULT_GAP, FAULT_GARBAGE, FAULT_SLOW, FAULT_LIMIT, FAULT_LIE, FAULT_N } fault_t;
 
 #define SIM_CLIENTS_MAX 64 /* websockets of one venue */
@@ -48,7 +48,7 @@ typedef struct {
 } endpoint_t;
 
 extern const endpoint_t endpoint_coinbase, endpoint_gemini, endpoint_gemini_v2, endpoint_solana, endpoint_coingecko,
-    endpoint_jupiter, endpoint_pyth, endpoint_exchange, endpoint_bitstamp;
+    endpoint_jupiter, endpoint_pyth, endpoint_exchange, endpoint_bitstamp, endpoint_birdeye;
 const endpoint_t *endpoint_of(ep_t ep);
 const char *sv_name(sv_t v);
 

@@ -1,4 +1,4 @@
-/* Price sources: CoinGecko's simple price, Jupiter's price v3, Pyth's latest update. They tell the market's fair price and
+/* Price sources: CoinGecko's simple price, Jupiter's price v3, Pyth's latest update, Birdeye's stream. They tell the market's fair price and
  * basis, each in its own spelling. */
 #include "base/codec.h"
 #include "sim/sim.h"
@@ -131,3 +131,61 @@ const endpoint_t endpoint_jupiter = {
     .path = "/price/v3", .venue = SV_JUPITER, .client_size = sizeof(client_t), .text = no_text, .post = jupiter, .http_only = true};
 const endpoint_t endpoint_pyth = {
     .path = "/v2/updates/price/latest", .venue = SV_PYTH, .client_size = sizeof(client_t), .text = no_text, .post = pyth, .http_only = true};
+
+/* ---- Birdeye: candles by websocket, once a second ---- */
+
+typedef struct {
+    client_t cl;
+    unsigned coins; /* bit per coin it subscribed */
+} birdeye_t;
+
+static void candle(sim_t *s, conn_t *c, unsigned coin)
+{
+    static const char *const symbols[COINS] = {"SOL", "USDC", "USDT"};
+    int64_t price = price_of(s, SV_BIRDEYE, coin);
+    jw_t w = start(s);
+    key_text(&w, "type", "PRICE_DATA");
+    jw_key(&w, "data");
+    jw_obj(&w);
+    for (const char *k = "ohlc"; *k; k++) key_number(&w, (const char[]){*k, 0}, price);
+    key_number(&w, "v", 1234567890);
+    key_text(&w, "eventType", "ohlcv");
+    key_text(&w, "type", "1m");
+    key_i64(&w, "unixTime", s->wall_ns / 60000000000 * 60);
+    key_text(&w, "symbol", symbols[coin]);
+    key_text(&w, "address", coins[coin].mint);
+    jw_end(&w);
+    jw_end(&w);
+    out_text(s, c, buf_span(&s->msg), OUT_UPDATE);
+}
+
+static void birdeye_open(sim_t *s, conn_t *c, span_t query)
+{
+    (void)query;
+    out_text(s, c, SPAN_LIT("{\"type\":\"WELCOME\"}"), OUT_REPLY);
+}
+
+static void birdeye_text(sim_t *s, conn_t *c, span_t text)
+{
+    birdeye_t *b = conn_user(c);
+    if (!asked(text, "SUBSCRIBE_PRICE")) {
+        out_text(s, c, SPAN_LIT("{\"type\":\"ERROR\",\"data\":\"unknown type\"}"), OUT_REPLY);
+        return;
+    }
+    b->coins = 0;
+    for (unsigned i = 0; i < COINS; i++)
+        if (asked(text, coins[i].mint)) b->coins |= 1u << i;
+    b->cl.beat_ms = 0;
+}
+
+static void birdeye_turn(sim_t *s, conn_t *c)
+{
+    birdeye_t *b = conn_user(c);
+    if (s->now_ms - b->cl.beat_ms < 1000) return;
+    b->cl.beat_ms = s->now_ms;
+    for (unsigned i = 0; i < COINS; i++)
+        if (b->coins & 1u << i) candle(s, c, i);
+}
+
+const endpoint_t endpoint_birdeye = {
+    .path = "/socket/solana", .venue = SV_BIRDEYE, .client_size = sizeof(birdeye_t), .open = birdeye_open, .text = birdeye_text, .turn = birdeye_turn};

@@ -43,12 +43,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     uint64_t lamports, slot;
     if (n < 1) return 0;
     span_t text = {(const char *)data + 1, n - 1};
-    switch (data[0] % 7) {
+    switch (data[0] % 8) {
     case 0: tokens(text, false); break;
     case 1: tokens(text, true); break;
     case 2: mints(text); break;
     case 3: (void)wallet_read_lamports(text, &lamports, &slot); break;
-    default: prices((price_src_t)(data[0] % 7 - 4), text); break;
+    case 7: {
+        quote_t q[ASSET_N];
+        if (birdeye_read(text, 1796000000000000, q) == XE_OK) XASSERT(q[ASSET_SOL].usd.raw >= 0);
+        break;
+    }
+    default: prices((price_src_t)(data[0] % 8 - 4), text); break;
     }
     return 0;
 }

@@ -313,6 +313,28 @@ static void sources_are_read(void **state)
         for (int s = 0; s < SRC_N; s++) assert_int_equal(price_src_read((price_src_t)s, span_of(junk[i]), q), XE_BAD_INPUT);
 }
 
+static void birdeye_is_read(void **state)
+{
+    (void)state;
+    quote_t q[ASSET_N];
+    buf_t b;
+    static const char data[] = "{\"type\":\"PRICE_DATA\",\"data\":{\"o\":1,\"c\":150.25,\"unixTime\":1796000000,\"address\":\"So11111111111111111111111111111111111111112\"}}";
+    assert_int_equal(birdeye_read(span_of(data), 1796000030000000, q), XE_OK);
+    usd_is(&q[ASSET_SOL], "150.25");
+    assert_int_equal(birdeye_read(span_of(data), 1796000181000000, q), XE_STALE);
+    assert_int_equal(birdeye_read(span_of(data), 1795999800000000, q), XE_STALE);
+    assert_false(q[ASSET_SOL].known);
+    assert_int_equal(birdeye_read(SPAN_LIT("{\"type\":\"WELCOME\"}"), 0, q), XE_AGAIN);
+    static const char *const junk[] = {"", "x", "[]", "{}", "{\"type\":7}", "{\"type\":\"PRICE_DATA\"}", "{\"type\":\"PRICE_DATA\",\"data\":{\"c\":-1,\"unixTime\":1,\"address\":\"a\"}}",
+                                       "{\"type\":\"PRICE_DATA\",\"data\":{\"c\":\"1\",\"unixTime\":1,\"address\":\"a\"}}"};
+    for (size_t i = 0; i < sizeof junk / sizeof *junk; i++) assert_int_equal(birdeye_read(span_of(junk[i]), 0, q), XE_BAD_INPUT);
+    buf_init(&b, 4096);
+    birdeye_subscription(&b);
+    assert_non_null(strstr(b.p, "\"queryType\":\"complex\""));
+    assert_non_null(strstr(b.p, "(address = So11111111111111111111111111111111111111112 AND chartType = 1m AND currency = usd) OR ("));
+    buf_fini(&b);
+}
+
 static void questions_and_keys(void **state)
 {
     (void)state;
@@ -376,7 +398,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(tokens_are_summed), T(lies_are_refused), T(nonsense_is_refused), T(mints_tell_decimals), T(investable_is_the_rest), T(unknown_stays_unknown),
-        T(quantities), T(numbers), T(sources_are_read), T(questions_and_keys), T(prices_are_judged),
+        T(quantities), T(numbers), T(sources_are_read), T(birdeye_is_read), T(questions_and_keys), T(prices_are_judged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

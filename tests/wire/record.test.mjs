@@ -151,6 +151,29 @@ test('a disconnect empties the book until the next snapshot', async () => {
   await hold(false)
 })
 
+test('a REST seed is part of the journal, and so is every other protocol', async () => {
+  for (const [bitstamp, coinbase] of [['bitstamp-diff', 'coinbase-exchange'], ['bitstamp-book', 'coinbase-exchange']]) {
+    const to = join(dir, bitstamp)
+    const p = record(to, {
+      XORJ_FEEDS_COINBASE_URL: `wss://${at}/coinbase-exchange`,
+      XORJ_FEEDS_COINBASE_PROTOCOL: coinbase,
+      XORJ_FEEDS_BITSTAMP_URL: `wss://${at}/bitstamp`,
+      XORJ_FEEDS_BITSTAMP_REST_URL: `https://${at}/bitstamp`,
+      XORJ_FEEDS_BITSTAMP_PROTOCOL: bitstamp,
+    })
+    await until(() => ['coinbase', 'bitstamp'].every((v) => p.log.includes(`feed ${v} SUBSCRIBING -> LIVE`)), 15_000, 'feeds live')
+    await sleep(2500)
+    await hold(true)
+    await sleep(800)
+    p.kill('SIGTERM')
+    assert.equal(await p.ended, 0, p.log)
+    await same(coinbase, 'coinbase', 'SOL-USD', to)
+    if (bitstamp === 'bitstamp-diff') await same(bitstamp, 'bitstamp', 'solusd', to)
+    else assert.equal(Object.values(books(bitstamp, to).books)[0].bid_levels, 100)
+    await hold(false)
+  }
+})
+
 test('wrong usage is said', () => {
   assert.equal(replay('--books', '-', join(dir, 'nothing')).status, 2) // plain frames need a protocol
   assert.equal(replay('--list', join(dir, 'nothing')).status, 1)

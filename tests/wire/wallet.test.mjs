@@ -87,6 +87,7 @@ const s = await startStack({
     XORJ_FEEDS_SOLANA_RPC_FALLBACK: `http://127.0.0.1:${server.address().port}/`,
     XORJ_FEEDS_SOLANA_RPC_PER_S: '0',
     XORJ_WALLET_CACHE_MS: '400',
+    XORJ_PRICES_BIRDEYE_URL: '',
     XORJ_PRICES_POLL_MS: '1000',
     XORJ_PRICES_STALE_MS: '4000',
     XORJ_PRICES_KEEP_MS: '6000',
