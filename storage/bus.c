@@ -29,12 +29,16 @@ typedef struct waiter {
 
 typedef struct { waiter_t *head, *tail; } queue_t;
 
+/* since: when its connection last did something, as PostgreSQL says. */
+typedef struct { int pid; int64_t since; } member_t;
+
 typedef struct {
     bool out, known; /* known: members is set */
     char id[17];
-    int64_t sent_ns;
+    int64_t sent_ns, known_ns;
     unsigned members_n, acks_n;
-    int members[MEMBERS_MAX], acks[MEMBERS_MAX];
+    member_t members[MEMBERS_MAX];
+    int acks[MEMBERS_MAX];
 } fence_t;
 
 struct bus {
@@ -50,6 +54,8 @@ struct bus {
     unsigned others, fns_n[BUS_KINDS], posts_n;
     struct { bus_fn fn; void *ctx; } fns[BUS_KINDS][FNS_MAX];
     fence_t fence;
+    unsigned silent_n;
+    member_t silent[MEMBERS_MAX]; /* a lease has passed since they last did anything: not waited for until they do */
     queue_t flying, waiting;
     buf_t posts;       /* of this turn, as a binary array */
     struct { gauge_t *up, *others; ctr_t *heard, *dropped, *overdue; hist_t *settle; } m;
@@ -140,10 +146,35 @@ static void arm_due(bus_t *b)
     else ltimer_arm(b->due, ms);
 }
 
+static bool has(const int *list, unsigned n, int pid)
+{
+    for (unsigned i = 0; i < n; i++)
+        if (list[i] == pid) return true;
+    return false;
+}
+
+/* A process that died without a word leaves its connection behind for a while: it is waited out once, not each time. */
+static void note_silent(bus_t *b)
+{
+    const fence_t *f = &b->fence;
+    if (!f->out || !f->known || mono_ns() - f->known_ns < BUS_LEASE_MS * 1000000LL) return;
+    b->silent_n = 0;
+    for (unsigned i = 0; i < f->members_n; i++)
+        if (f->members[i].since && f->members[i].pid != b->pid && !has(f->acks, f->acks_n, f->members[i].pid)) b->silent[b->silent_n++] = f->members[i];
+}
+
+static bool is_silent(const bus_t *b, const member_t *m)
+{
+    for (unsigned i = 0; i < b->silent_n; i++)
+        if (b->silent[i].pid == m->pid && b->silent[i].since == m->since) return true;
+    return false;
+}
+
 /* Whoever has not answered by now believes nothing it keeps. */
 static void on_due(void *ctx)
 {
     bus_t *b = ctx;
+    if (b->flying.head && due_ms(b) == 0) note_silent(b);
     while (due_ms(b) == 0) {
         ctr_inc(b->m.overdue);
         land(b, pop(b->flying.head ? &b->flying : &b->waiting));
@@ -163,31 +194,24 @@ static void end_fence(bus_t *b)
     arm_due(b);
 }
 
-static bool has(const int *list, unsigned n, int pid)
-{
-    for (unsigned i = 0; i < n; i++)
-        if (list[i] == pid) return true;
-    return false;
-}
-
 static void judge_fence(bus_t *b)
 {
     const fence_t *f = &b->fence;
     if (!f->out || !f->known) return;
     for (unsigned i = 0; i < f->members_n; i++)
-        if (f->members[i] != b->pid && !has(f->acks, f->acks_n, f->members[i])) return;
+        if (f->members[i].pid != b->pid && !has(f->acks, f->acks_n, f->members[i].pid) && !is_silent(b, &f->members[i])) return;
     end_fence(b);
 }
 
+/* "pid since pid since" */
 static void take_members(fence_t *f, const char *text)
 {
     char *end;
-    f->members_n = 0;
-    for (; *text; text = end) {
-        long pid = strtol(text, &end, 10);
-        if (end == text) break;
+    for (f->members_n = 0; *text; text = end) {
         if (f->members_n == MEMBERS_MAX) return; /* known stays false */
-        f->members[f->members_n++] = (int)pid;
+        member_t *m = &f->members[f->members_n++];
+        m->pid = (int)strtol(text, &end, 10);
+        m->since = strtoll(end, &end, 10);
     }
     f->known = true;
 }
@@ -197,6 +221,7 @@ static void on_fence(void *ctx, xerr_t err, const pg_rows_t *rows)
     bus_t *b = ctx;
     if (err || !b->fence.out) return; /* a lost link is on_down's; else the waiters' time passes */
     take_members(&b->fence, pg_text(rows, 0, 0).p);
+    b->fence.known_ns = mono_ns();
     proved(b, b->fence.sent_ns, b->fence.members_n);
     judge_fence(b);
 }

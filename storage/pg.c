@@ -128,7 +128,8 @@ static char *link_conninfo(const pg_conf_t *c)
                      "keepalives_idle='10' keepalives_interval='5' keepalives_count='2' tcp_user_timeout='%u' "
                      "options='-c lock_timeout=%u -c statement_timeout=%u -c timezone=UTC -c jit=off "
                      "-c client_min_messages=warning -c plan_cache_mode=force_generic_plan "
-                     "-c enable_seqscan=%s -c enable_bitmapscan=%s -c default_transaction_isolation=read\\\\ committed'",
+                     "-c enable_seqscan=%s -c enable_bitmapscan=%s -c default_transaction_isolation=read\\\\ committed "
+                     "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=2'",
                      c->conninfo, c->name, c->silent_ms, c->lock_ms, c->statement_ms,
                      scans, scans);
     XASSERT(n > 0);

@@ -203,7 +203,8 @@ enum { SQL_LANE_WRITER = 1, SQL_LANE_SLOW = 2, SQL_LANE_READER = 4, SQL_LANE_HOU
     X(SQL_BUS_LISTEN, SQL_LANE_BUS, 0, "LISTEN xorj")                                                                      \
     X(SQL_BUS_NAME, SQL_LANE_BUS, 0, "SELECT set_config('application_name', 'xorj/listening', false), pg_backend_pid()")   \
     X(SQL_BUS_FENCE, SQL_LANE_BUS, 1,                                                                                      \
-      "SELECT array_to_string(array_agg(pid), ' '), CASE WHEN count(*) > 1 THEN pg_notify('xorj', $1)::text END"           \
+      "SELECT string_agg(pid || ' ' || coalesce(us(state_change), 0), ' '),"                                               \
+      " CASE WHEN count(*) > 1 THEN pg_notify('xorj', $1)::text END"                                                       \
       " FROM pg_stat_get_activity(NULL) WHERE application_name = 'xorj/listening'"                                         \
       " AND datid = (SELECT oid FROM pg_database WHERE datname = current_database())")                                     \
     X(SQL_BUS_POST, SQL_LANE_BUS, 1, "SELECT count(pg_notify('xorj', m)) FROM unnest($1::text[]) AS m")                    \
