@@ -196,13 +196,14 @@ async function withC(ctx, profile, to, creds, length) {
 
 // ---- the whole
 
-/** Where this version serves what the desk asks for; what answers 404 is named as missing. */
-async function deskPaths(ctx) {
-  const want = { status: ['/api/v1/status'], opportunities: ['/api/v1/opportunities?limit=50'], trades: ['/api/v1/trades?limit=50'], metrics: ['/api/metrics'] }
+/** Where this version serves what the desk asks for (a wallet's own trades while there is no list of all); what answers 404
+ *  is named as missing. */
+async function deskPaths(ctx, creds) {
+  const want = { status: ['/api/v1/status'], opportunities: ['/api/v1/opportunities?limit=50'], trades: ['/api/v1/trades?limit=50', ...(ctx.k6.cmd ? ['/api/bot/trades?limit=50'] : [])], metrics: ['/api/metrics'] }
   ctx.paths = {}
   for (const [what, paths] of Object.entries(want))
     for (const p of paths) {
-      const r = await fetch(`${ctx.stack.url}${p}`, { headers: { authorization: `Bearer ${ctx.roles.admin}` } })
+      const r = await fetch(`${ctx.stack.url}${p}`, { headers: { authorization: `Bearer ${p.startsWith('/api/bot') ? creds.at(-1).token : ctx.roles.admin}` } })
       await r.arrayBuffer()
       if (r.status !== 404) { ctx.paths[what] = p; break }
     }
@@ -226,7 +227,7 @@ async function one(ctx, profile, via) {
   ctx.via = via
   ctx.viewer = ctx.roles[via === 'nginx' ? 'viewer' : 'operator'] // each way a principal of its own: the limits stay on
   const length = lengthOf(profile), to = via === 'nginx' ? ctx.front.to : ctx.stack.to
-  const missing = profile === 'desk' ? await deskPaths(ctx) : []
+  const missing = profile === 'desk' ? await deskPaths(ctx, creds) : []
   const began = new Date().toISOString()
   say(`\n${profile} via ${via}, ${profile === 'desk' ? '50 users' : profile === 'open' ? `${RATE} arrivals/s` : `${USERS} users`}, ${length} s${profile === 'gate' && SUBS ? `, ${SUBS} subscribers beside it` : ''}`)
   const r = await (ctx.k6.cmd ? withK6 : withC)(ctx, profile, to, creds, length)

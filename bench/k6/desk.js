@@ -1,7 +1,7 @@
 // The desk: 50 users, 4 requests each (status, opportunities, trades, metrics), once a minute, which is what the limits
 // of one operator allow. load.mjs says in PATHS where each of the four lives in this version.
 import { sleep } from 'k6'
-import { BASE, SECONDS, VIEWER, get, summary } from './lib.js'
+import { BASE, SECONDS, VIEWER, get, summary, wallets } from './lib.js'
 
 const PATHS = JSON.parse(__ENV.PATHS)
 const ROUNDS = Math.max(1, Math.floor(SECONDS / 61))
@@ -13,7 +13,7 @@ export const options = {
 }
 
 export default function () {
-  for (const [what, path] of Object.entries(PATHS)) get(what, path, VIEWER)
+  for (const [what, path] of Object.entries(PATHS)) get(what, path, path.startsWith('/api/bot') ? wallets[__VU - 1].token : VIEWER)
   if (__ITER + 1 < ROUNDS) sleep(61)
 }
 
