@@ -10,7 +10,8 @@
 
 #define APIKEY_LEN 81
 
-void apikey_new(char id[37], char text[APIKEY_LEN + 1], uint8_t hash[32]);
+/* seed: NULL for a new one; else 32 secret bytes that always give the same key. */
+void apikey_new(const uint8_t *seed, char id[37], char text[APIKEY_LEN + 1], uint8_t hash[32]);
 bool apikey_read(span_t text, char id[37], uint8_t hash[32]); /* false: not of that form */
 
 #endif

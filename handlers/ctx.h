@@ -36,7 +36,8 @@ enum {
     ROUTE_UPGRADE = 4096,   /* becomes a socket */
     ROUTE_FORBIDS = 8192,   /* may answer 403 though the row itself lets everybody in */
     ROUTE_LOGIN = 16384,    /* not with an API key: 403 */
-    ROUTE_LIMITED = 32768   /* also for who must change his password first */
+    ROUTE_LIMITED = 32768,  /* also for who must change his password first */
+    ROUTE_SECRET = 65536    /* the answer holds a secret: it is not kept under a key, a repeat makes it again from the name */
 };
 
 #define ROUTE_ARGS_MAX 2

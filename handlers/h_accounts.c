@@ -165,7 +165,7 @@ static const schema_t users_answer[] = {
 };
 
 const route_t routes_accounts[] = {
-    {M_POST, "/api/v1/auth/register", ACCESS_ADMIN, LIM_CTRL, ROUTE_LOGIN | ROUTE_CLASH, ROUTE_BODY, h_register, NULL, register_body, 201, register_answer,
+    {M_POST, "/api/v1/auth/register", ACCESS_ADMIN, LIM_CTRL, ROUTE_LOGIN | ROUTE_CLASH | ROUTE_KEY, ROUTE_BODY, h_register, NULL, register_body, 201, register_answer,
      "A new account of an operator."},
     {M_GET, "/api/v1/auth/users", ACCESS_ADMIN, LIM_USER, 0, 0, h_users, users_query, NULL, 200, users_answer, "The accounts, by name."},
     {M_DELETE, "/api/v1/auth/users/{username}", ACCESS_ADMIN, LIM_CTRL, ROUTE_LOGIN | ROUTE_FINDS | ROUTE_CLASH, ROUTE_BODY, h_user_delete, NULL, NULL, 200,

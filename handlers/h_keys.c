@@ -41,7 +41,7 @@ static void put_scopes(jw_t *w, const char *words)
     jw_end(w);
 }
 
-static void on_made(void *ctx, xerr_t err)
+static void on_made(void *ctx, xerr_t err, int64_t expires_s)
 {
     making_t *m = ctx;
     req_t *r = m->r;
@@ -56,7 +56,7 @@ static void on_made(void *ctx, xerr_t err)
         put_str(&o.w, "name", m->k.name);
         put_str(&o.w, "key", m->text);
         put_scopes(&o.w, m->k.scopes);
-        put_time(&o.w, "expires_at", m->k.expires_s * 1000000);
+        put_time(&o.w, "expires_at", expires_s * 1000000);
         out_send(&o, r, 201);
     }
     req_drop(r);
@@ -76,6 +76,19 @@ static role_t read_scopes(const json_t *list, char out[KEY_SCOPES_MAX])
         role = scopes[s].role;
     }
     return role;
+}
+
+/* Under a name the key is made from the name, so that a repeat shows the same one although it is kept nowhere. */
+static void key_text(const api_t *a, const who_t *who, making_t *m)
+{
+    uint8_t seed[32];
+    char label[80];
+    if (who->name) {
+        snprintf(label, sizeof label, "xorj api key 1 %s", who->name);
+        hmac_sha256(span_of(a->cfg->auth_jwt_secret), span_of(label), seed);
+    }
+    apikey_new(who->name ? seed : NULL, m->k.id, m->text, m->k.hash);
+    secret_wipe(seed, sizeof seed);
 }
 
 static void h_key_create(req_t *r)
@@ -99,7 +112,7 @@ static void h_key_create(req_t *r)
     memcpy(m->k.name, name.p, name.n); /* at most 64 characters */
     m->k.issued_s = now_s(a);
     m->k.expires_s = m->k.issued_s + days * 86400;
-    apikey_new(m->k.id, m->text, m->k.hash);
+    key_text(a, &who, m);
     m->r = req_hold(r);
     key_create(a->store, &m->k, (unsigned)a->cfg->auth_api_keys_max, &who, on_made, m);
 }
@@ -228,7 +241,7 @@ static const schema_t keys_answer[] = {
 };
 
 const route_t routes_keys[] = {
-    {M_POST, "/api/v1/auth/api-key", ACCESS_VIEWER, LIM_CTRL, ROUTE_LOGIN | ROUTE_RULE, ROUTE_BODY, h_key_create, NULL, create_body, 201, create_answer,
+    {M_POST, "/api/v1/auth/api-key", ACCESS_VIEWER, LIM_CTRL, ROUTE_LOGIN | ROUTE_RULE | ROUTE_KEY | ROUTE_SECRET, ROUTE_BODY, h_key_create, NULL, create_body, 201, create_answer,
      "A new API key of one's own."},
     {M_GET, "/api/v1/auth/api-keys", ACCESS_VIEWER, LIM_USER, 0, 0, h_keys, keys_query, NULL, 200, keys_answer,
      "Live API keys, newest first: one's own, or everybody's for an admin."},

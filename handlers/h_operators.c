@@ -93,7 +93,7 @@ static void fail(attempt_t *l, xerr_t err)
     finish(l);
 }
 
-void h_busy(req_t *r) { req_error(r, 429, "RATE_LIMIT_ERROR", "Too many sign-ins are waiting, try again", NULL, 1); }
+void h_busy(req_t *r) { h_refuse(r, 429, "RATE_LIMIT_ERROR", "Too many sign-ins are waiting, try again", 1); }
 
 static void begin(attempt_t *l)
 {

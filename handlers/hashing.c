@@ -23,7 +23,7 @@ bool hashing_enter(req_t *r)
         return true;
     }
     ctr_inc(a->n.hash_full);
-    req_error(r, 429, "RATE_LIMIT_ERROR", "Too many sign-ins are waiting, try again", NULL, 1);
+    h_refuse(r, 429, "RATE_LIMIT_ERROR", "Too many sign-ins are waiting, try again", 1);
     return false;
 }
 

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/crypto.h"
 #include "storage/store_int.h"
 
 typedef struct {
@@ -143,10 +142,7 @@ void bots_emergency(store_t *s, hold_by_t by, span_t wallet, emergency_t what, c
         return;
     }
     snprintf(scope, sizeof scope, "%s%.*s", prefix[by], by == HOLD_ALL ? 0 : (int)wallet.n, wallet.n ? wallet.p : "");
-    if (who->name)
-        snprintf(name, sizeof name, "%s", who->name);
-    else
-        uuid4(name);
+    store_name(who, name);
     const char *params[] = {name, scope, action[what], reason, master ? "t" : "f", who->actor, who->role, who->request_id, who->source_ip};
     pool_query(s->pool, SQL_BOT_EMERGENCY, params, (unsigned)s->cfg->http_write_deadline_ms, true, on_hold, o);
 }

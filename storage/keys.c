@@ -78,6 +78,18 @@ static void on_outcome(void *ctx, xerr_t err, const pg_rows_t *rows)
     free(q);
 }
 
+static void on_created(void *ctx, xerr_t err, const pg_rows_t *rows)
+{
+    ask_t *q = ctx;
+    int64_t outcome = 0;
+    if (!err && pg_rows_n(rows) != 1)
+        err = XE_INTERNAL;
+    if (!err && (outcome = pg_i64(rows, 0, 0)))
+        err = q->codes[outcome - 1];
+    ((void (*)(void *, xerr_t, int64_t))q->cb)(q->ctx, err, err ? 0 : pg_i64(rows, 0, 1));
+    free(q);
+}
+
 /* "a b" as the array text {a,b}: scopes are words of ours, nothing in them needs a quote. */
 static void array_text(const char *words, char out[KEY_SCOPES_MAX + 2])
 {
@@ -88,18 +100,19 @@ static void array_text(const char *words, char out[KEY_SCOPES_MAX + 2])
     out[n] = '\0';
 }
 
-void key_create(store_t *s, const api_key_t *in, unsigned max, const who_t *who, op_done_cb cb, void *ctx)
+void key_create(store_t *s, const api_key_t *in, unsigned max, const who_t *who,
+                void (*cb)(void *ctx, xerr_t err, int64_t expires_s), void *ctx)
 {
     static const xerr_t codes[] = {XE_AUTH, XE_UNSUPPORTED};
     char req[37], scopes[KEY_SCOPES_MAX + 2], hash[BYTEA_TEXT], issued[24], expires[24], most[24];
-    uuid4(req);
+    store_name(who, req);
     array_text(in->scopes, scopes);
     snprintf(issued, sizeof issued, "%lld", (long long)in->issued_s);
     snprintf(expires, sizeof expires, "%lld", (long long)in->expires_s);
     snprintf(most, sizeof most, "%u", max);
     const char *params[] = {req,    in->id,  in->owner, in->role,  in->name,        scopes,        bytea_text(in->hash, sizeof in->hash, hash),
                             issued, expires, most,      who->role, who->request_id, who->source_ip};
-    ask(s, SQL_KEY_CREATE, params, false, on_outcome, (void (*)(void))cb, ctx)->codes = codes;
+    ask(s, SQL_KEY_CREATE, params, who->name != NULL, on_created, (void (*)(void))cb, ctx)->codes = codes;
 }
 
 void key_revoke(store_t *s, const char *id, const char *owner, const who_t *who, op_done_cb cb, void *ctx)

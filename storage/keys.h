@@ -25,8 +25,8 @@ void key_get(store_t *s, const char *id, key_cb cb, void *ctx);
 void key_used(store_t *s, const char *id);
 
 /* in: id, owner, role, name, scopes, hash, issued_s, expires_s. XE_AUTH: the account is gone; XE_UNSUPPORTED: it has as
- * many keys as it may. */
-void key_create(store_t *s, const api_key_t *in, unsigned max, const who_t *who, op_done_cb cb, void *ctx);
+ * many keys as it may. The answer has the end of the key, which under a name (who->name) is the one made first. */
+void key_create(store_t *s, const api_key_t *in, unsigned max, const who_t *who, void (*cb)(void *ctx, xerr_t err, int64_t expires_s), void *ctx);
 /* owner NULL: anybody's. XE_NOT_FOUND. */
 void key_revoke(store_t *s, const char *id, const char *owner, const who_t *who, op_done_cb cb, void *ctx);
 

@@ -222,7 +222,7 @@ void operator_add(store_t *s, const char *name, const char *role, const char *ha
 {
     static const xerr_t codes[] = {XE_CONFLICT};
     char req[37];
-    uuid4(req);
+    store_name(who, req);
     const char *params[] = {req, name, role, hash, must_change ? "t" : "f", who->actor, who->role, who->request_id, who->source_ip};
     ask(s, SQL_OP_ADD, params, false, on_outcome, (void (*)(void))cb, ctx)->codes = codes;
 }

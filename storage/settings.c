@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/crypto.h"
 #include "storage/store_int.h"
 
 /* Columns of SQL_SETTINGS_COLUMNS, behind two of the statement's own: outcome and time. */
@@ -183,14 +182,6 @@ static void on_changed(void *ctx, xerr_t err, const pg_rows_t *rows)
     bus_settle(o->s->bus, on_settled, o);
 }
 
-static void name_of(const who_t *who, char out[37])
-{
-    if (who->name)
-        snprintf(out, 37, "%s", who->name);
-    else
-        uuid4(out);
-}
-
 static const char *bool_of(tri_t t)
 {
     return t == TRI_UNSET ? NULL : t == TRI_YES ? "t" : "f";
@@ -203,7 +194,7 @@ void settings_put(store_t *s, span_t wallet, const settings_patch_t *p, int64_t 
     o->cb = cb;
     if (o->err)
         return;
-    name_of(who, name);
+    store_name(who, name);
     snprintf(version, sizeof version, "%lld", (long long)if_version);
     const char *params[] = {name, o->wallet, version, p->risk_profile, p->max_trade_amount, p->slippage_tolerance, p->max_drawdown_limit,
                             p->position_size_percent, bool_of(p->stop_loss), bool_of(p->take_profit), p->investment_amount,
@@ -220,7 +211,7 @@ void bot_configure(store_t *s, span_t wallet, tri_t enabled, const settings_patc
     o->done.switched = enabled != TRI_UNSET;
     if (o->err)
         return;
-    name_of(who, name);
+    store_name(who, name);
     snprintf(bot, sizeof bot, "%lld", (long long)if_bot);
     snprintf(settings, sizeof settings, "%lld", (long long)if_settings);
     const char *params[] = {name, o->wallet, bot, settings, bool_of(enabled), s->cfg->bot_default_enabled ? "t" : "f", p->risk_profile,

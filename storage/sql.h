@@ -135,7 +135,7 @@ enum { SQL_LANE_WRITER = 1, SQL_LANE_SLOW = 2, SQL_LANE_READER = 4, SQL_LANE_HOU
       "SELECT username, role, must_change, totp_on, us(created_at), us(last_login_at), n"                                  \
       " FROM (SELECT count(*) AS n FROM operators) c LEFT JOIN (SELECT * FROM operators WHERE username > $1"               \
       " ORDER BY username LIMIT $2::int) o ON true ORDER BY username")                                                     \
-    X(SQL_OP_ADD, SQL_LANE_READER, 9, "SELECT operator_add($1::uuid, $2, $3, $4, $5::bool, $6, $7, $8, $9)")               \
+    X(SQL_OP_ADD, SQL_LANE_READER, 9, "SELECT operator_make($1::uuid, $2, $3, $4, $5::bool, $6, $7, $8, $9)")               \
     X(SQL_OP_ANY, SQL_LANE_READER, 0, "SELECT EXISTS (SELECT FROM operators)")                                             \
     X(SQL_OP_FIRST, SQL_LANE_READER, 3, "SELECT operator_first($1::uuid, $2, $3)")                                         \
     X(SQL_OP_DELETE, SQL_LANE_READER, 6, "SELECT * FROM operator_delete($1::uuid, $2, $3, $4, $5, $6)")                    \
@@ -148,8 +148,8 @@ enum { SQL_LANE_WRITER = 1, SQL_LANE_SLOW = 2, SQL_LANE_READER = 4, SQL_LANE_HOU
       " FROM api_keys k JOIN sessions s ON s.jti = k.id WHERE k.id = $1::uuid AND s.revoked_at IS NULL")                   \
     X(SQL_KEY_USED, SQL_LANE_HOUSE, 1, "UPDATE api_keys SET last_used_at = now() WHERE id = $1::uuid")                     \
     X(SQL_KEY_CREATE, SQL_LANE_READER, 13,                                                                                 \
-      "SELECT api_key_create($1::uuid, $2::uuid, $3, $4, $5, $6::text[], $7::bytea, $8::bigint, $9::bigint, $10::int,"     \
-      " $11, $12, $13)")                                                                                                   \
+      "SELECT outcome, expires FROM api_key_make($1::uuid, $2::uuid, $3, $4, $5, $6::text[], $7::bytea, $8::bigint,"       \
+      " $9::bigint, $10::int, $11, $12, $13)")                                                                             \
     X(SQL_KEY_LIST, SQL_LANE_READER, 4,                                                                                    \
       "SELECT k.id, k.name, k.owner, array_to_string(k.scopes, ' '), us(k.created_at), us(k.expires_at),"                  \
       " us(k.last_used_at) FROM api_keys k JOIN sessions s ON s.jti = k.id WHERE s.revoked_at IS NULL"                     \

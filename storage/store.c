@@ -483,6 +483,14 @@ bool store_unseal(store_t *s, span_t key, span_t value, span_t *body)
     return false;
 }
 
+void store_name(const who_t *who, char out[37])
+{
+    if (who->name)
+        snprintf(out, 37, "%s", who->name);
+    else
+        uuid4(out);
+}
+
 bool store_pg_away(xerr_t err)
 {
     return err == XE_DOWN || err == XE_TIMEOUT || err == XE_FULL;

@@ -65,6 +65,7 @@ struct store {
 void store_seal(store_t *s, span_t key, buf_t *value);
 bool store_unseal(store_t *s, span_t key, span_t value, span_t *body);
 
+void store_name(const who_t *who, char out[37]); /* of a change: the one it was given, else a new one */
 bool store_pg_away(xerr_t err);                /* of these the caller may fall back to what it remembers */
 
 void users_forget(store_t *s, span_t jti);   /* a revocation became known */

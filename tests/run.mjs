@@ -32,6 +32,7 @@ const GOALS = {
   'unit/test_siws': 'R20',
   'wire/http_hostile': 'R16',
   'wire/json_hostile': 'R17',
+  'wire/idempotency': 'R6',
   'wire/ws_hostile': 'R18',
   'wire/tokens_forged': 'R19',
   'wire/signin_forged': 'R20',

@@ -1152,7 +1152,7 @@ static void credentials_of_operators(void **state)
 {
     char text[APIKEY_LEN + 1], bad[APIKEY_LEN + 1];
     memset(&ops, 0, sizeof ops);
-    apikey_new(ops.key.id, text, ops.key.hash);
+    apikey_new(NULL, ops.key.id, text, ops.key.hash);
     strcpy(ops.key.owner, "desk");
     strcpy(ops.key.role, "viewer");
     ops.key.issued_s = wall_us() / 1000000;

@@ -120,7 +120,18 @@ static void key_texts(void **state)
 {
     char id[37], text[APIKEY_LEN + 1], again[37], bad[APIKEY_LEN + 2];
     uint8_t hash[32], other[32];
-    apikey_new(id, text, hash);
+    uint8_t seed[32] = {1, 2, 3};
+    char first[APIKEY_LEN + 1];
+    apikey_new(seed, id, first, hash);
+    assert_true(apikey_read(span_of(first), again, other));
+    apikey_new(seed, again, text, other);
+    assert_string_equal(text, first); /* the same seed, the same key */
+    assert_string_equal(id, again);
+    seed[31] = 1;
+    apikey_new(seed, again, text, other);
+    assert_string_not_equal(text, first);
+    assert_string_not_equal(id, again);
+    apikey_new(NULL, id, text, hash);
     assert_int_equal(strlen(text), APIKEY_LEN);
     assert_true(apikey_read(span_of(text), again, other));
     assert_string_equal(id, again);
