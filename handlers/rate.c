@@ -4,13 +4,6 @@
 
 #include "storage/rates.h"
 
-static char *put_text(char *p, const char *s)
-{
-    size_t n = strlen(s);
-    memcpy(p, s, n);
-    return p + n;
-}
-
 static char *put_num(char *p, int64_t v)
 {
     char digits[20];
@@ -24,12 +17,12 @@ static char *put_num(char *p, int64_t v)
 /* "user";q=600;w=60 and "user";r=599;t=1: on every answer of the route, hence by hand. */
 static void put_headers(req_t *r, lim_class_t class, const lim_rule_t *rule, const lim_state_t *st)
 {
-    char text[96], *p = put_text(put_text(put_text(text, "\""), lim_name(class)), "\";q=");
-    p = put_text(put_num(p, rule->n), ";w=");
+    char text[96], *p = stpcpy(stpcpy(stpcpy(text, "\""), lim_name(class)), "\";q=");
+    p = stpcpy(put_num(p, rule->n), ";w=");
     *put_num(p, rule->window_s) = '\0';
     req_add_header(r, "RateLimit-Policy", text);
-    p = put_text(put_text(put_text(text, "\""), lim_name(class)), "\";r=");
-    p = put_text(put_num(p, st->left), ";t=");
+    p = stpcpy(stpcpy(stpcpy(text, "\""), lim_name(class)), "\";r=");
+    p = stpcpy(put_num(p, st->left), ";t=");
     *put_num(p, st->retry_ms ? (st->retry_ms + 999) / 1000 : st->full_s) = '\0';
     req_add_header(r, "RateLimit", text);
 }
