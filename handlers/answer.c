@@ -127,7 +127,7 @@ bool out_unchanged(out_t *o, req_t *r)
     char tag[40] = "W/\"";
     sha256(o->b.p, o->b.n, sum);
     hex_encode(sum, 12, tag + 3);
-    strcat(tag, "\"");
+    memcpy(tag + 27, "\"", 2);
     if (o->b.failed || !h_unchanged(r, tag)) return false;
     out_drop(o);
     return true;

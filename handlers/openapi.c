@@ -401,9 +401,9 @@ static void put_id(jw_t *w, const route_t *t)
     for (const char *p = t->path; *p && n + 1 < sizeof text; p++) {
         bool word = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9');
         if (word) text[n++] = *p;
-        else if (text[n - 1] != '_') text[n++] = '_';
+        else if (n && text[n - 1] != '_') text[n++] = '_';
     }
-    if (text[n - 1] == '_') n--;
+    if (n && text[n - 1] == '_') n--;
     text[n] = '\0';
     put_str(w, "operationId", text);
 }
@@ -452,7 +452,7 @@ static void put_paths(jw_t *w, const cfg_t *cfg)
     jw_obj(w);
     for (size_t i = 0; (t = route_at(i)); i++) {
         size_t k = 0;
-        while (strcmp(route_at(k)->path, t->path) != 0) k++;
+        while (k < i && strcmp(route_at(k)->path, t->path) != 0) k++;
         if (k < i) continue;
         jw_key(w, t->path);
         jw_obj(w);

@@ -23,43 +23,39 @@ static const struct { method_t m; const char *name; } methods[] = {
     {M_QUERY, "QUERY"},
 };
 
-/* Steps through the lists as if they were one; *list starts at 0 and row at NULL. */
-static const route_t *next_row(size_t *list, const route_t *row)
+/* A walk through the lists as if they were one; starts as {0, NULL}. */
+typedef struct { size_t list; const route_t *row; } walk_t;
+
+static bool next_row(walk_t *w)
 {
-    row = row ? row + 1 : lists[0].rows;
-    while (!row->path) {
-        if (++*list == LISTS) return NULL;
-        row = lists[*list].rows;
+    w->row = w->row ? w->row + 1 : lists[0].rows;
+    while (!w->row->path) {
+        if (++w->list == LISTS) return false;
+        w->row = lists[w->list].rows;
     }
-    return row;
+    return true;
 }
-#define EACH_ROW(list, row) \
-    size_t list = 0;        \
-    for (const route_t *row = next_row(&list, NULL); row; row = next_row(&list, row))
 
 size_t routes_count(void) { return route_index(NULL); }
 
 const route_t *route_at(size_t i)
 {
-    EACH_ROW(list, row)
-        if (!i--) return row;
+    for (walk_t w = {0, NULL}; next_row(&w);)
+        if (!i--) return w.row;
     return NULL;
 }
 
 size_t route_index(const route_t *route)
 {
     size_t i = 0;
-    EACH_ROW(list, row) {
-        if (row == route) break;
-        i++;
-    }
+    for (walk_t w = {0, NULL}; next_row(&w) && w.row != route;) i++;
     return i;
 }
 
 const char *route_tag(const route_t *route)
 {
-    EACH_ROW(list, row)
-        if (row == route) return lists[list].tag;
+    for (walk_t w = {0, NULL}; next_row(&w);)
+        if (w.row == route) return lists[w.list].tag;
     return "";
 }
 
@@ -101,7 +97,8 @@ const route_t *route_find(method_t m, span_t path, span_t arg[ROUTE_ARGS_MAX], u
 {
     span_t got[ROUTE_ARGS_MAX] = {{NULL, 0}, {NULL, 0}};
     *allow = 0;
-    EACH_ROW(list, t) {
+    for (walk_t w = {0, NULL}; next_row(&w);) {
+        const route_t *t = w.row;
         if (!path_matches(t->path, path, got)) continue;
         if (t->method == m || (t->method == M_GET && m == M_HEAD)) {
             memcpy(arg, got, sizeof got);
