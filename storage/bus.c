@@ -56,6 +56,7 @@ struct bus {
     fence_t fence;
     unsigned silent_n;
     member_t silent[MEMBERS_MAX]; /* a lease has passed since they last did anything: not waited for until they do */
+    unsigned fences_out; /* sent and not answered, overtaken ones included */
     queue_t flying, waiting;
     buf_t posts;       /* of this turn, as a binary array */
     struct { gauge_t *up, *others; ctr_t *heard, *dropped, *overdue; hist_t *settle; } m;
@@ -219,7 +220,8 @@ static void take_members(fence_t *f, const char *text)
 static void on_fence(void *ctx, xerr_t err, const pg_rows_t *rows)
 {
     bus_t *b = ctx;
-    if (err || !b->fence.out) return; /* a lost link is on_down's; else the waiters' time passes */
+    /* Answers come in the order of the fences: one that was overdue and given up says nothing about the one sent since. */
+    if (--b->fences_out > 0 || err || !b->fence.out) return; /* a lost link is on_down's; else the waiters' time passes */
     take_members(&b->fence, pg_text(rows, 0, 0).p);
     b->fence.known_ns = mono_ns();
     proved(b, b->fence.sent_ns, b->fence.members_n);
@@ -238,6 +240,7 @@ static void start_fence(bus_t *b)
     snprintf(text, sizeof text, "f %s", f->id);
     b->flying = b->waiting;
     b->waiting = (queue_t){NULL, NULL};
+    b->fences_out++;
     pg_send(b->pg, SQL_BUS_FENCE, (const char *const[]){text}, on_fence, b);
 }
 
