@@ -66,7 +66,11 @@ static void add_endpoint(rpc_t *r, span_t url)
 {
     for (unsigned i = 0; i < r->n; i++)
         if (span_is(url, r->e[i].url)) return;
-    if (url.n == 0 || r->n == RPC_ENDPOINTS_MAX) return;
+    if (url.n == 0) return;
+    if (r->n == RPC_ENDPOINTS_MAX) {
+        log_warn("feed", "solana-rpc", "more than %d endpoints are configured: the rest is left out", RPC_ENDPOINTS_MAX);
+        return;
+    }
     r->e[r->n].url = strndup(url.p, url.n);
     XASSERT(r->e[r->n].url != NULL);
     r->e[r->n++].score = 100;

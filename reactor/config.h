@@ -27,7 +27,7 @@
     X(server, uri, STR, "http://localhost:8080", 1, 200, F, "URI named in sign-in messages")                               \
     X(server, chain, STR, "mainnet", 1, 16, F, "chain id named in sign-in messages")                                       \
     X(server, allowed_origins, STR, "https://xorj.ai,https://app.xorj.ai,https://dashboard.xorj.ai", 0, 511, L, "origins that may read answers in a browser") \
-    X(server, trusted_proxies, STR, "127.0.0.1,::1", 0, 511, L, "peers whose X-Forwarded-For is believed")                 \
+    X(server, trusted_proxies, STR, "127.0.0.1,::1", 0, 511, F, "peers whose X-Forwarded-For is believed")                 \
     X(server, metrics_allow, STR, "127.0.0.1,::1", 0, 511, L, "client addresses that may read /metrics")                   \
     X(server, drain_ms, INT, "8000", 100, 60000, F, "time for requests in flight at shutdown")                             \
     X(http, head_ms, INT, "10000", 100, 600000, F, "request head complete, from its first byte; beyond: 408")              \
@@ -126,7 +126,7 @@
     X(feeds, bitstamp_markets, STR, "solusd", 0, 300, F, "comma-separated markets")                                        \
     X(feeds, check_s, INT, "120", 0, 86400, F, "fresh snapshot where a venue shows no loss: the longest a book can be wrong unseen; 0: never") \
     X(feeds, solana_rpc_url, STR, "https://api.mainnet-beta.solana.com", 0, 300, S, "primary JSON-RPC endpoint (may carry a key); empty: off") \
-    X(feeds, solana_rpc_fallback, STR, "", 0, 300, S, "further JSON-RPC endpoints, comma-separated, asked while those before are not well")                                          \
+    X(feeds, solana_rpc_fallback, STR, "", 0, 300, S, "further JSON-RPC endpoints, comma-separated, four in all, asked while those before are not well")                                          \
     X(feeds, solana_rpc_per_s, INT, "10", 0, 10000, F, "calls per second and endpoint, twice as many at once; 0: no bound")\
     X(feeds, solana_ws_url, STR, "wss://api.mainnet-beta.solana.com", 0, 300, S, "websocket endpoint; empty: polling only") \
     X(feeds, orca_pools, STR, "Czfq3xZZDmsdGdUyrNLtRhGc47cXcZtLG4crryfu44zE", 0, 300, F, "Whirlpool SOL/USDC pools")       \
