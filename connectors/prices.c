@@ -125,7 +125,7 @@ static void rest(source_t *s, xerr_t why, int status, int retry_after_s)
 {
     int64_t ms = (int64_t)REST_MIN_MS << (s->fails < 8 ? s->fails : 8);
     if (ms > REST_MAX_MS) ms = REST_MAX_MS;
-    if (retry_after_s * 1000LL > ms) ms = retry_after_s * 1000LL;
+    if (retry_after_s * 1000LL > ms) ms = retry_after_s * 1000LL < REST_MAX_MS ? retry_after_s * 1000LL : REST_MAX_MS;
     s->next_ns = mono_ns() + ms * MS;
     ctr_inc(s->failed);
     log_at(s->fails == 0 ? LOG_WARN : LOG_DEBUG, "price", price_src_name(s->id), "no prices why=%s status=%d rests ms=%lld", xerr_name(why), status,
