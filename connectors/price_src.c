@@ -115,15 +115,6 @@ xerr_t price_number(span_t text, px_t *out)
     return scaled(digits, exp, out);
 }
 
-static bool get_text(span_t obj, const char *name, span_t *out)
-{
-    scan_t s;
-    span_t v;
-    if (!scan_get(obj, name, &v)) return false;
-    scan_init(&s, v);
-    return scan_str(&s, out) && scan_done(&s);
-}
-
 static bool get_seconds(span_t obj, const char *name, int64_t *us)
 {
     scan_t s;
@@ -157,7 +148,7 @@ static bool pyth_int(span_t obj, const char *name, int expo, px_t *out)
     scan_t s;
     span_t text;
     uint64_t n;
-    if (!get_text(obj, name, &text)) return false;
+    if (!scan_get_str(obj, name, &text)) return false;
     scan_init(&s, text);
     return scan_u64(&s, &n) && scan_done(&s) && scaled(n, expo, out) == XE_OK;
 }
@@ -168,7 +159,7 @@ static void read_pyth_one(span_t row, quote_t out[ASSET_N])
     px_t usd, conf;
     quote_t q = {0};
     int expo = 0;
-    if (!get_text(row, "id", &id) || !scan_get(row, "price", &price) || !scan_get(price, "expo", &v)) return;
+    if (!scan_get_str(row, "id", &id) || !scan_get(row, "price", &price) || !scan_get(price, "expo", &v)) return;
     if (v.n < 1 || !exponent(v.p, v.p + v.n, &expo)) return;
     if (!pyth_int(price, "price", expo, &usd) || !pyth_int(price, "conf", expo, &conf) || !get_seconds(price, "publish_time", &q.at_us)) return;
     q.usd = usd;
@@ -243,9 +234,9 @@ xerr_t birdeye_read(span_t text, int64_t now_us, quote_t out[ASSET_N])
     int64_t began;
     memset(out, 0, ASSET_N * sizeof *out);
     scan_init(&s, text);
-    if (scan_peek(&s) != '{' || !scan_skip(&s, text.n) || !scan_done(&s) || !get_text(text, "type", &type)) return XE_BAD_INPUT;
+    if (scan_peek(&s) != '{' || !scan_skip(&s, text.n) || !scan_done(&s) || !scan_get_str(text, "type", &type)) return XE_BAD_INPUT;
     if (!span_is(type, "PRICE_DATA")) return XE_AGAIN;
-    if (!scan_get(text, "data", &data) || !get_text(data, "address", &address) || !scan_get(data, "c", &v)) return XE_BAD_INPUT;
+    if (!scan_get(text, "data", &data) || !scan_get_str(data, "address", &address) || !scan_get(data, "c", &v)) return XE_BAD_INPUT;
     if (price_number(v, &q.usd) || q.usd.raw <= 0 || !get_seconds(data, "unixTime", &began)) return XE_BAD_INPUT;
     if (began < now_us - CANDLE_MAX_US || began > now_us + CANDLE_MAX_US) return XE_STALE;
     q.known = true;

@@ -282,3 +282,12 @@ bool scan_get(span_t object, const char *name, span_t *value)
     }
     return found;
 }
+
+bool scan_get_str(span_t object, const char *name, span_t *text)
+{
+    scan_t s;
+    span_t value;
+    if (!scan_get(object, name, &value)) return false;
+    scan_init(&s, value);
+    return scan_str(&s, text) && scan_done(&s);
+}

@@ -58,5 +58,6 @@ bool scan_skip(scan_t *s, size_t max); /* in one go; XE_TOO_BIG past max bytes *
 
 /* Value of a member in text already known to be one valid object (first match); false when absent or not an object. */
 bool scan_get(span_t object, const char *name, span_t *value);
+bool scan_get_str(span_t object, const char *name, span_t *text); /* the same for a string, as scan_str gives it */
 
 #endif

@@ -9,8 +9,6 @@
 #include "reactor/json.h"
 #include "reactor/log.h"
 
-#define PROGRAM_CLASSIC "TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA"
-#define PROGRAM_2022 "TokenzQdBNbLqP5VEhdkAS6EPFLC1PHnBqCXEpPxuEb"
 #define ANSWER_MAX (1u << 20) /* some 1,800 accounts: more than that is asked for by mint */
 #define PARAMS_MAX 8192
 #define FLIGHTS_MAX 64

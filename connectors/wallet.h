@@ -20,6 +20,8 @@ wallet_port_t wallets_port(wallets_t *w);
 
 /* Answers of the chain, pure and for tests. XE_DENIED: an account of another program. XE_BAD_INPUT: nonsense, truncated,
  * or named twice. XE_CONFLICT: another wallet's account. */
+#define PROGRAM_CLASSIC "TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA"
+#define PROGRAM_2022 "TokenzQdBNbLqP5VEhdkAS6EPFLC1PHnBqCXEpPxuEb"
 typedef struct { unsigned n, cap; wtoken_t *t; } wtokens_t;
 void wtokens_fini(wtokens_t *w);
 xerr_t wallet_read_lamports(span_t result, uint64_t *lamports, uint64_t *slot);

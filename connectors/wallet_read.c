@@ -7,8 +7,6 @@
 #include "connectors/wallet.h"
 #include "engine/token.h"
 
-#define PROGRAM_CLASSIC "TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA"
-#define PROGRAM_2022 "TokenzQdBNbLqP5VEhdkAS6EPFLC1PHnBqCXEpPxuEb"
 #define DATA_MAX 16384 /* of one account; extensions of real ones stay below 1 KiB */
 
 typedef struct { uint8_t key[32]; } name_t;
@@ -29,15 +27,6 @@ void wtokens_fini(wtokens_t *w)
     *w = (wtokens_t){0};
 }
 
-static bool text_of(span_t obj, const char *name, span_t *out)
-{
-    scan_t s;
-    span_t v;
-    if (!scan_get(obj, name, &v)) return false;
-    scan_init(&s, v);
-    return scan_str(&s, out) && scan_done(&s);
-}
-
 xerr_t wallet_read_lamports(span_t result, uint64_t *lamports, uint64_t *slot)
 {
     scan_t s;
@@ -53,7 +42,7 @@ static xerr_t bytes_of(span_t account, const char *program, uint8_t *out, size_t
 {
     scan_t s;
     span_t v, text, kind;
-    if (!text_of(account, "owner", &text)) return XE_BAD_INPUT;
+    if (!scan_get_str(account, "owner", &text)) return XE_BAD_INPUT;
     if (!span_is(text, program)) return XE_DENIED;
     if (!scan_get(account, "data", &v)) return XE_BAD_INPUT;
     scan_init(&s, v);
@@ -117,7 +106,7 @@ static xerr_t read_one(list_t *l, span_t row)
     span_t text, account;
     size_t n = 0;
     l->names = grow(l->names, l->n, &l->cap, sizeof *l->names);
-    if (!text_of(row, "pubkey", &text) || b58_key(text, l->names[l->n].key) || !scan_get(row, "account", &account)) return XE_BAD_INPUT;
+    if (!scan_get_str(row, "pubkey", &text) || b58_key(text, l->names[l->n].key) || !scan_get(row, "account", &account)) return XE_BAD_INPUT;
     l->n++;
     xerr_t err = bytes_of(account, l->token2022 ? PROGRAM_2022 : PROGRAM_CLASSIC, data, &n);
     if (err) return err;
