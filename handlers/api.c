@@ -17,6 +17,7 @@
 #include "handlers/stats.h"
 #include "handlers/stream.h"
 #include "reactor/log.h"
+#include "storage/bus.h"
 
 /* The gates of a request, first to last. Syntax and size of the head were judged by reactor/. */
 static void on_head(void *ctx, req_t *r);          /* route: 404, 405; body ceiling */
@@ -74,7 +75,8 @@ static void on_head(void *ctx, req_t *r)
 static void arm_deadline(api_t *a, req_t *r)
 {
     bool read = req_method(r) == M_GET || req_method(r) == M_HEAD;
-    req_set_deadline(r, read ? a->cfg->http_read_deadline_ms : a->cfg->http_write_deadline_ms);
+    /* Storage ends a write that cannot be committed; one that was may still wait for other processes to hear of it. */
+    req_set_deadline(r, read ? a->cfg->http_read_deadline_ms : a->cfg->http_write_deadline_ms + BUS_LEASE_MS);
 }
 
 static void identify(req_t *r) { guard_identify(r, on_identified); }

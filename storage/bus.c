@@ -13,8 +13,8 @@
 #include "storage/pgarr.h"
 
 enum {
-    BEAT_MS = BUS_LEASE_MS / 4,
-    SETTLE_MS = BUS_LEASE_MS + 50, /* clocks of two machines drift less than that in a second */
+    BEAT_MS = BUS_LEASE_MS / 10,
+    SETTLE_MS = BUS_LEASE_MS + 50, /* clocks of two machines drift less than that in a lease */
     FNS_MAX = 4,
     MEMBERS_MAX = 64,              /* more: whoever settles waits for the lease to pass */
     POSTS_MAX = 4096

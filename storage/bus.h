@@ -25,7 +25,7 @@
 #include "reactor/loop.h"
 #include "reactor/metrics.h"
 
-#define BUS_LEASE_MS 1000
+#define BUS_LEASE_MS 2500 /* PostgreSQL may stand still for two seconds and reads go on from memory */
 #define BUS_KEY_MAX 1000
 
 /* X(id, letter, what the key is) */

@@ -209,7 +209,7 @@ static void test_stalled(void **state)
     (void)state;
     session_t s = create(80);
     assert_int_equal(check(two, s.jti), XE_OK);
-    struct timespec ts = {BUS_LEASE_MS / 1000, 100000000};
+    struct timespec ts = {(BUS_LEASE_MS + 100) / 1000, (BUS_LEASE_MS + 100) % 1000 * 1000000L};
     nanosleep(&ts, NULL);
     assert_null(session_peek(two, span_of(s.jti)));
     assert_true(fx_turns(&fx, back, NULL, 2000));
