@@ -137,21 +137,19 @@ static void on_fast(void *ctx, xerr_t err, const bot_t *b)
 /* ---- routes ------------------------------------------------------------------------------------------------------- */
 
 static const schema_t wallet_query[] = {
-    S_OPT("walletAddress", SC_WALLET, .doc = "The caller's own when absent; required of viewers."),
+    S_WALLET,
     S_END,
 };
 
-#define REASONS_ROW S_REQ("reasons", SC_MAP, .of = S_LIST(S_REQ("reason", SC_STR)), .doc = "Why a member is null, by its name.")
-
 static const schema_t bot_members[] = {
-    BOT_STATE_ROWS, S_REQ("version", SC_INT), S_NUL("updated_at", SC_TIME), REASONS_ROW, S_END,
+    BOT_STATE_ROWS, S_REQ("version", SC_INT), S_NUL("updated_at", SC_TIME), S_REASONS, S_END,
 };
 
 static const schema_t data_members[] = {
     S_NUL("account", SC_OBJ, .of = S_LIST(S_REQ("user_id", SC_UUID), S_REQ("wallet_address", SC_WALLET), S_REQ("created_at", SC_TIME))),
     S_REQ("bot", SC_OBJ, .of = bot_members),
     S_NUL("vault", SC_OBJ, .of = S_LIST(S_REQ("address", SC_WALLET), S_NUL("is_active", SC_BOOL), S_NUL("total_deposited", SC_INT))),
-    REASONS_ROW,
+    S_REASONS,
     S_END,
 };
 

@@ -183,7 +183,7 @@ static void send(req_t *r, const wallet_view_t *v)
 /* ---- routes ------------------------------------------------------------------------------------------------------- */
 
 static const schema_t balance_query[] = {
-    S_OPT("walletAddress", SC_WALLET, .doc = "The caller's own when absent; required of viewers."),
+    S_WALLET,
     S_END,
 };
 
@@ -228,7 +228,7 @@ static const schema_t balance[] = {
     S_REQ("lastUpdated", SC_INT, .doc = "Milliseconds since 1970 UTC."),
     S_REQ("stale", SC_BOOL, .doc = "The chain cannot be read: last known values."),
     S_REQ("age_ms", SC_INT),
-    S_REQ("reasons", SC_MAP, .of = S_LIST(S_REQ("reason", SC_STR)), .doc = "Why a member is null, by its name."),
+    S_REASONS,
     S_END,
 };
 

@@ -138,7 +138,7 @@ static const schema_t status_answer[] = {
     S_NUL("performance_metrics", SC_OBJ, .of = schema_nothing),
     S_NUL("performance", SC_OBJ, .of = schema_nothing),
     S_NUL("circuit_breakers", SC_OBJ, .of = schema_nothing),
-    S_REQ("reasons", SC_MAP, .of = S_LIST(S_REQ("reason", SC_STR)), .doc = "Why a member is null, by its name."),
+    S_REASONS,
     S_REQ("simulated", SC_BOOL),
     S_END,
 };

@@ -236,7 +236,7 @@ static const schema_t config_answer[] = {
     S_REQ("version", SC_INT, .doc = "Of the bot's switch; the ETag holds both versions."),
     S_REQ("settings_version", SC_INT, .doc = "Of the wallet's settings."),
     S_NUL("updated_at", SC_TIME),
-    S_REQ("reasons", SC_MAP, .of = S_LIST(S_REQ("reason", SC_STR)), .doc = "Why a member is null, by its name."),
+    S_REASONS,
     S_END,
 };
 
@@ -262,7 +262,7 @@ static const schema_t hold_members[] = {
     S_REQ("reason", SC_STR),
     S_REQ("version", SC_INT),
     S_REQ("updated_at", SC_TIME),
-    S_REQ("reasons", SC_MAP, .of = S_LIST(S_REQ("reason", SC_STR)), .doc = "Why a member is null, by its name."),
+    S_REASONS,
     S_END,
 };
 

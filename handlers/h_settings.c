@@ -109,7 +109,7 @@ static void on_saved(void *ctx, xerr_t err, const settings_hit_t *hit)
 /* ---- routes ------------------------------------------------------------------------------------------------------- */
 
 static const schema_t wallet_query[] = {
-    S_OPT("walletAddress", SC_WALLET, .doc = "The caller's own when absent; required of viewers."),
+    S_WALLET,
     S_END,
 };
 

@@ -280,7 +280,7 @@ static const schema_t desk_answer[] = {
     S_NUL("connectors", SC_ARR, .of = S_LIST(S_REQ("connector", SC_OBJ, .of = connector_members))),
     S_REQ("markets", SC_ARR, MARKETS),
     S_NUL("risk", SC_OBJ, .of = schema_nothing, .doc = "Null: nothing is executed."),
-    S_REQ("reasons", SC_MAP, .of = S_LIST(S_REQ("reason", SC_STR)), .doc = "Why a member is null, by its name."),
+    S_REASONS,
     S_REQ("counters", SC_OBJ, .of = S_LIST(S_REQ("evaluations", SC_INT), S_REQ("rejected", SC_MAP, .of = S_LIST(S_REQ("count", SC_INT))))),
     S_REQ("uptime_s", SC_INT),
     S_REQ("version", SC_STR),

@@ -162,17 +162,16 @@ static void on_bot_trades(void *ctx, xerr_t err, const trade_page_t *p)
 
 /* ---- routes ------------------------------------------------------------------------------------------------------- */
 
-#define WALLET_ROW S_OPT("walletAddress", SC_WALLET, .doc = "The caller's own when absent; required of viewers.")
 #define LIMIT_ROW(n) S_OPT("limit", SC_INT, .min = 1, .max = TRADES_LIMIT_MAX, .doc = n " when absent.")
 #define STALE_ROWS \
     S_REQ("stale", SC_BOOL, .doc = "True: storage is away, this is the last known answer."), S_OPT("age_ms", SC_INT, .doc = "Of a stale answer.")
 #define COUNT_DOC "Counted up to 100,000."
 
 static const schema_t transactions_query[] = {
-    WALLET_ROW, S_OPT("page", SC_INT, .min = 1, .max = 10001, .doc = "1 when absent; reaches 10,000 rows, then cursor."), LIMIT_ROW("10"), TRADE_CURSOR_ROW,
+    S_WALLET, S_OPT("page", SC_INT, .min = 1, .max = 10001, .doc = "1 when absent; reaches 10,000 rows, then cursor."), LIMIT_ROW("10"), TRADE_CURSOR_ROW,
     S_END,
 };
-static const schema_t fast_query[] = {WALLET_ROW, LIMIT_ROW("10"), S_END};
+static const schema_t fast_query[] = {S_WALLET, LIMIT_ROW("10"), S_END};
 static const schema_t trades_query[] = {
     LIMIT_ROW("50"), S_OPT("offset", SC_INT, .max = TRADES_OFFSET_MAX, .doc = "0 when absent."), TRADE_CURSOR_ROW,
     S_OPT("status", SC_STR, .choices = S_WORDS("PENDING", "SUBMITTED", "CONFIRMED", "FAILED")), S_END,

@@ -141,7 +141,7 @@ static void encode(const perf_t *p, buf_t *out)
 /* ---- routes ------------------------------------------------------------------------------------------------------- */
 
 static const schema_t performance_query[] = {
-    S_OPT("walletAddress", SC_WALLET, .doc = "The caller's own when absent; required of viewers and up."),
+    S_WALLET,
     S_OPT("timeRange", SC_STR, .choices = S_WORDS("1D", "7D", "30D", "90D", "ALL"), .doc = "30D when absent."),
     S_END,
 };
@@ -160,7 +160,7 @@ static const schema_t performance[] = {
     S_REQ("timeRange", SC_STR, .choices = S_WORDS("1D", "7D", "30D", "90D", "ALL")),
     S_NUL("lastUpdated", SC_TIME),
     S_NUL("reason", SC_STR),
-    S_REQ("reasons", SC_MAP, .of = S_LIST(S_REQ("reason", SC_STR)), .doc = "Why a member is null, by its name."),
+    S_REASONS,
     S_END,
 };
 

@@ -61,6 +61,9 @@ struct schema {
 #define S_WORDS(...) ((const char *const[]){__VA_ARGS__, NULL})
 /* What put_decimal writes: a number and its exact text beside it. */
 #define S_DEC(n, ...) S_NUL(n, SC_NUM, __VA_ARGS__), S_NUL(n "_str", SC_DECIMAL, .doc = "The same, exactly.")
+/* Rows that many routes have. */
+#define S_REASONS S_REQ("reasons", SC_MAP, .of = S_LIST(S_REQ("reason", SC_STR)), .doc = "Why a member is null, by its name.")
+#define S_WALLET S_OPT("walletAddress", SC_WALLET, .doc = "The caller's own when absent; required of viewers.")
 
 extern const schema_t schema_nothing[]; /* the empty list: an object without members */
 

@@ -20,6 +20,6 @@ void settings_put_reasons(jw_t *w, const settings_t *s);  /* reasons{}: why memb
 extern const schema_t settings_members[];
 #define SETTINGS_ROWS                                                                                                             \
     S_REQ("riskProfile", SC_STR, .choices = RISK_WORDS), S_REQ("settings", SC_OBJ, .of = settings_members),                        \
-    S_REQ("reasons", SC_MAP, .of = S_LIST(S_REQ("reason", SC_STR)), .doc = "Why a member is null, by its name.")
+    S_REASONS
 
 #endif
