@@ -26,7 +26,7 @@ static void h_audit(req_t *r)
     list_t *l = req_alloc(r, sizeof *l);
     if (arg_of(r, "cursor", &v)) cursor_parse(v, &q.before_seq);
     if (arg_of(r, "from", &v)) rfc3339_parse(v, &q.from_us);
-    if (arg_of(r, "to", &v)) rfc3339_parse(v, &q.to_us);
+    if (arg_of(r, "to", &v) && !rfc3339_parse(v, &q.to_us) && !q.to_us) q.to_us = 1; /* 0 says no bound */
     arg_of(r, "actor", &q.actor);
     arg_of(r, "action", &q.action);
     l->limit = q.limit;

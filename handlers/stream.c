@@ -23,6 +23,7 @@ static void on_session_over(void *ctx, span_t jti);
 static void on_bot_word(void *ctx, span_t wallet);
 static void on_open(void *ctx, ws_t *ws);
 static void on_close(void *ctx, ws_t *ws, unsigned code);
+static void on_recheck(void *ctx, xerr_t err, const session_t *session);
 
 /* ---- life --------------------------------------------------------------------------------------------------------- */
 
@@ -131,8 +132,14 @@ static void h_ws_ticket(req_t *r)
     api_t *a = api_of(r);
     char ticket[TICKET_LEN + 1];
     out_t o;
-    if (tickets_issue(a->tickets, &call_of(r)->who, loop_now_ns(a->loop), ticket)) {
-        h_fail(r, XE_FULL);
+    xerr_t err = tickets_issue(a->tickets, &call_of(r)->who, loop_now_ns(a->loop), ticket);
+    if (err == XE_UNSUPPORTED) {
+        ctr_inc(a->n.limited[LIM_WS]);
+        req_error(r, 429, "RATE_LIMIT_ERROR", "Too many tickets within half a minute", NULL, TICKET_TTL_S);
+        return;
+    }
+    if (err) {
+        h_fail(r, err);
         return;
     }
     out_init(&o);
@@ -149,12 +156,20 @@ void stream_close(sub_t *u, unsigned code, const char *reason)
     ws_close(u->ws, code, reason);
 }
 
+static void watch(sub_t *u)
+{
+    later_t *l = stream_later(u);
+    if (l) session_watch(u->s->a->store, span_of(u->who.c.jti), on_recheck, l);
+}
+
+/* Asked about once more: word that the session ended found no socket to close while the request waited for its limit's count. */
 static void on_open(void *ctx, ws_t *ws)
 {
     stream_t *s = ctx;
     sub_t *u = ws_user(ws);
     u->ws = ws;
     if (count_of(s, u->who.key) > (unsigned)s->a->cfg->ws_per_principal) stream_close(u, CLOSE_LIMITED, "too many sockets");
+    else watch(u);
 }
 
 static void on_close(void *ctx, ws_t *ws, unsigned code)
@@ -190,11 +205,10 @@ static void on_recheck(void *ctx, xerr_t err, const session_t *session)
 
 static void recheck(sub_t *u, int64_t now_ns, unsigned *left)
 {
-    later_t *l;
-    if (u->recheck_ns > now_ns || !*left || !(l = stream_later(u))) return;
+    if (u->recheck_ns > now_ns || !*left) return;
     --*left;
     u->recheck_ns = now_ns + RECHECK_S * 1000000000LL;
-    session_watch(u->s->a->store, span_of(u->who.c.jti), on_recheck, l);
+    watch(u);
 }
 
 /* Revoked, here or through another process. No name: word may have been missed, so all are asked about with the next sweeps. */
@@ -357,6 +371,6 @@ static const schema_t ticket_answer[] = {S_ROW("ticket", SC_STR, SC_REQ | SC_SEC
 const route_t routes_stream[] = {
     {M_GET, "/api/v1/ws", ACCESS_ANY, LIM_WS, ROUTE_TICKET | ROUTE_UPGRADE, 0, h_ws, ws_query, NULL, 101, NULL, "Opens the live stream (RFC 6455)."},
     {M_POST, "/api/v1/ws-ticket", ACCESS_ANY, LIM_USER, ROUTE_EMPTY, ROUTE_BODY, h_ws_ticket, NULL, schema_nothing, 200, ticket_answer,
-     "A ticket that opens one socket within 30 seconds."},
+     "A ticket that opens one socket within 30 seconds, at this server process; 16 of one caller within that time."},
     ROUTE_END,
 };

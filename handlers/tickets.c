@@ -36,12 +36,23 @@ static void drop_expired(tickets_t *t, int64_t now_ns)
     }
 }
 
+static ticket_t *nth(tickets_t *t, unsigned i) { return &t->t[(t->first + i) % TICKETS_MAX]; }
+
+/* Used ones count as well: their place is not free before its time. */
+static unsigned share_of(tickets_t *t, uint64_t principal)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < t->n; i++) n += nth(t, i)->p.key == principal;
+    return n;
+}
+
 xerr_t tickets_issue(tickets_t *t, const principal_t *p, int64_t now_ns, char out[TICKET_LEN + 1])
 {
     uint8_t raw[32];
     drop_expired(t, now_ns);
     if (t->n == TICKETS_MAX) return XE_FULL;
-    ticket_t *k = &t->t[(t->first + t->n++) % TICKETS_MAX];
+    if (share_of(t, p->key) >= TICKETS_EACH) return XE_UNSUPPORTED;
+    ticket_t *k = nth(t, t->n++);
     random_bytes(raw, sizeof raw);
     b64url_encode(raw, sizeof raw, k->text, sizeof k->text);
     k->hash = siphash(t->sip, k->text, TICKET_LEN);
@@ -57,7 +68,7 @@ xerr_t tickets_take(tickets_t *t, span_t text, int64_t now_ns, principal_t *out)
     if (text.n != TICKET_LEN) return XE_AUTH;
     uint64_t hash = siphash(t->sip, text.p, text.n);
     for (unsigned i = 0; i < t->n; i++) {
-        ticket_t *k = &t->t[(t->first + i) % TICKETS_MAX];
+        ticket_t *k = nth(t, i);
         if (k->hash != hash || k->until_ns <= now_ns || !ct_equal(k->text, text.p, TICKET_LEN)) continue;
         k->until_ns = 0;
         *out = k->p;

@@ -57,7 +57,7 @@ test('pages hang together: newest first, no row twice, none missing', async () =
 
 test('times bound the list; what is no time or cursor is refused by name', async () => {
   assert.equal((await audit('?from=2100-01-01T00:00:00Z')).data.length, 0)
-  assert.equal((await audit('?to=2000-01-01T00:00:00Z')).data.length, 0)
+  for (const to of ['2000-01-01T00:00:00Z', '1970-01-01T00:00:00Z']) assert.equal((await audit(`?to=${to}`)).data.length, 0, to)
   for (const [q, name] of [['from=yesterday', 'from'], ['cursor=xx', 'cursor'], ['limit=0', 'limit'], ['limit=1001', 'limit'], ['actor=', 'actor']])
     assert.match(isError(await get(s, `/api/v1/audit?${q}`, { token: admin }), 400, 'VALIDATION_ERROR').json.error.message, new RegExp(name))
 })

@@ -85,6 +85,17 @@ test('a ticket opens one connection, once', async () => {
   x.close()
 })
 
+test('one caller cannot fill the table of tickets: 16 within half a minute, and the others still get theirs', async () => {
+  const [greedy] = await s.wallets(1)
+  const got = await Promise.all(Array.from({ length: 40 }, () => post(s, '/api/v1/ws-ticket', { token: greedy.token })))
+  assert.equal(got.filter((r) => r.status === 200).length, 16)
+  const late = isError(got.find((r) => r.status !== 200), 429, 'RATE_LIMIT_ERROR')
+  assert.ok(Number(late.headers['retry-after']) >= 1)
+  const x = await new Sub(s, { path: `/api/v1/ws?ticket=${got.find((r) => r.status === 200).json.ticket}` }).open()
+  x.close()
+  ok(await post(s, '/api/v1/ws-ticket', { token: c.token }))
+})
+
 test('sequence numbers of a channel grow by one', async () => {
   const x = await new Sub(s, { token: c.token }).open()
   await x.subscribe(['bot'])
