@@ -94,6 +94,18 @@ test('one row deleted, at the end and in the middle: named by its number', async
   }
 })
 
+test('a row put in before the first or after the last is found', async () => {
+  for (const at of [0, -7, 1e6]) {
+    await db.query(`insert into audit_log select ${at}, at, actor, role, action, target, before, after, request_id, source_ip, prev_hash, hash from audit_log where seq = 1`)
+    const j = JSON.parse(verify('--json').out)
+    assert.equal(j.ok, false, `row ${at}`)
+    if (at < 1) assert.deepEqual([j.bad_seq, j.what], [at, 'row before the first'])
+    assert.equal((await audit()).chain_ok, false)
+    await tamper('delete from audit_log where seq = $1', [at])
+    assert.equal(verify().code, 0)
+  }
+})
+
 test('nobody but an owner who first takes the guard off changes a row', async () => {
   for (const sql of ["update audit_log set actor='x'", 'delete from audit_log', 'truncate audit_log']) await assert.rejects(db.query(sql), /append-only/)
 })
