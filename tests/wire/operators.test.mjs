@@ -252,6 +252,21 @@ test('API keys: scopes, shown once, last use, revoked at once', async () => {
   assert.equal((await rows(db, "select 1 from audit_log where action='api_key.create' and actor=$1", [o.name])).length, 6)
 })
 
+test('who bears the name of a deleted account is not given its answers', async () => {
+  const headers = { 'Idempotency-Key': 'same' }
+  const body = { name: 'k', scopes: ['desk:read'] }
+  const before = await account('operator')
+  const old = ok(await post(s, '/api/v1/auth/api-key', { token: before.access_token, headers, body }), 201)
+  assert.equal(ok(await post(s, '/api/v1/auth/api-key', { token: before.access_token, headers, body }), 201).key, old.key)
+  ok(await request(s, 'DELETE', `/api/v1/auth/users/${before.name}`, { token: admin }))
+  ok(await post(s, '/api/v1/auth/register', { token: admin, body: { username: before.name, password: LONG, role: 'operator' } }), 201)
+  const after = ok(await post(s, '/api/v1/auth/login', { body: { username: before.name, password: LONG } }))
+  const fresh = ok(await post(s, '/api/v1/auth/api-key', { token: after.access_token, headers, body }), 201)
+  assert.notEqual(fresh.key, old.key)
+  ok(await get(s, '/api/v1/auth/me', { headers: { 'X-API-Key': fresh.key } }))
+  isError(await get(s, '/api/v1/auth/me', { headers: { 'X-API-Key': old.key } }), 401)
+})
+
 test('failed sign-ins are counted: five for a name, twenty for an address, also when they come together', async () => {
   const v = await account('viewer')
   for (const name of [v.name, `ghost-${++seq}`]) {
