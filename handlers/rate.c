@@ -67,7 +67,10 @@ static void on_counted(void *ctx, uint64_t key, xerr_t err, const int64_t used_u
     req_drop(w.r);
 }
 
-/* To the count of all processes. True: taken there, next comes from it. Below a quarter of one's share nobody waits. */
+/* Of so few every one is asked for: what passes unasked elsewhere would be a good part of them. */
+enum { FEW = 100 };
+
+/* To the count of all processes. True: taken there, next comes from it. Below a quarter of one's share of many nobody waits. */
 static bool share(const wait_t *w)
 {
     api_t *a = api_of(w->r);
@@ -76,7 +79,7 @@ static bool share(const wait_t *w)
     if (!a->cfg->limits_shared) return false;
     for (int i = 0; i < 2; i++) b[i] = (rate_t){st->used_us[i], st->step_us[i], st->room_us[i]};
     int64_t share = b[0].room_us / (4 * (1 + (int64_t)bus_others(store_bus(a->store))));
-    if (b[0].used_us < share || !w->next) {
+    if ((w->rule.n > FEW && b[0].used_us < share) || !w->next) {
         rates_take(a->store, w->key, b, on_told, a);
         return false;
     }

@@ -1,8 +1,9 @@
 // Rate limits by principal or real client address, their headers, and what does not get around them.
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { after, test } from 'node:test'
 import { get, isError, ok, post } from '../lib/http.mjs'
-import { cleanEnd, startStack } from '../lib/stack.mjs'
+import { startReplica } from '../lib/replica.mjs'
+import { cleanEnd, sleep, startStack, until } from '../lib/stack.mjs'
 import { Wallet } from '../lib/wallet.mjs'
 
 const s = await startStack({
@@ -88,6 +89,23 @@ test('metrics count the refusals', async () => {
   const m = (await get(s, '/metrics')).text
   const n = [...m.matchAll(/^rate_limited_total(?:\{[^}]*\})? (\d+)/gm)].reduce((a, x) => a + Number(x[1]), 0)
   assert.ok(n > 0, 'rate_limited_total')
+})
+
+test('what is used up at one process is used up at the other, to the last of the few controls', async () => {
+  const b = await startReplica(s)
+  after(() => b.stop('SIGKILL'))
+  const knows = async (x) => / 1$/.test(/^xorj_bus_others .*/m.exec((await get(x, '/metrics')).text)?.[0])
+  await until(async () => (await knows(s)) && (await knows(b)), 5000, 'they know of each other', 250)
+  const act = (x, w) => post(x, '/api/bot/emergency', { token: w.token, body: { action: 'pause', reason: 'x' } })
+  await act(s, (await s.wallets(1))[0]) // the count's script is loaded on the first use
+  await act(b, (await s.wallets(1))[0])
+  await sleep(200)
+  for (const [at, other] of [[s, b], [b, s]]) {
+    const [w] = await s.wallets(1)
+    for (const r of await taken(10, () => act(at, w))) ok(r)
+    for (const r of await taken(4, () => act(other, w))) limited(r)
+  }
+  assert.equal((await b.stop()).code, 0)
 })
 
 cleanEnd(() => s)
