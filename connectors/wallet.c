@@ -119,8 +119,8 @@ static entry_t *make(wallets_t *o, const uint8_t key[32])
 {
     entry_t *e;
     if (o->entries_n >= o->entries_max) {
-        TAILQ_FOREACH(e, &o->lru, lru)
-            if (!e->flight) break;
+        e = TAILQ_FIRST(&o->lru);
+        while (e && e->flight) e = TAILQ_NEXT(e, lru);
         if (!e) return NULL;
         drop_entry(o, e);
         ctr_inc(o->evicted);

@@ -277,8 +277,9 @@ static void h_book(req_t *r)
 #define BOOK_HEAD                                                                                                          \
     S_REQ("venue", SC_STR), S_REQ("market", SC_STR), S_REQ("usable", SC_BOOL), S_NUL("reason", SC_STR), S_NUL("age_ms", SC_INT), \
         S_REQ("ts", SC_TIME), S_REQ("simulated", SC_BOOL)
-#define SIDE(name) \
-    S_REQ(name, SC_ARR, .of = S_LIST(S_REQ("level", SC_ARR, .min = 2, .max = 2, .of = S_LIST(S_REQ("text", SC_DECIMAL)))), .doc = "Price and size, best first.")
+#define SIDE(name) S_REQ(name, SC_ARR, .of = level, .doc = "Price and size, best first.")
+
+static const schema_t level[] = {S_REQ("level", SC_ARR, .min = 2, .max = 2, .of = S_LIST(S_REQ("text", SC_DECIMAL))), S_END};
 
 static const schema_t book_query[] = {
     S_OPT("depth", SC_INT, .min = 1, .max = DEPTH_MAX, .doc = "Levels of each side; 20 when absent."),
@@ -300,9 +301,10 @@ static const schema_t pool_members[] = {
     S_REQ("fee_rate_e6", SC_INT), S_END,
 };
 
+static const schema_t pool_answer[] = {BOOK_HEAD, S_NUL("pool", SC_OBJ, .of = pool_members), S_END};
+
 static const schema_t book_answer[] = {
-    S_REQ("", SC_ONE, .of = S_LIST(S_REQ("Book", SC_OBJ, .of = book_members),
-                                   S_REQ("Pool", SC_OBJ, .of = S_LIST(BOOK_HEAD, S_NUL("pool", SC_OBJ, .of = pool_members))))),
+    S_REQ("", SC_ONE, .of = S_LIST(S_REQ("Book", SC_OBJ, .of = book_members), S_REQ("Pool", SC_OBJ, .of = pool_answer))),
     S_END,
 };
 

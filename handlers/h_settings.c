@@ -149,7 +149,7 @@ static const schema_t fast_answer[] = {
     S_END,
 };
 
-#define WRITE_FLAGS ROUTE_OWN | ROUTE_ETAG | ROUTE_MATCH | ROUTE_KEY | ROUTE_FINDS
+#define WRITE_FLAGS (ROUTE_OWN | ROUTE_ETAG | ROUTE_MATCH | ROUTE_KEY | ROUTE_FINDS)
 const route_t routes_settings[] = {
     {M_GET, "/api/user/settings", ACCESS_ANY, LIM_USER, ROUTE_OWN | ROUTE_ETAG, 0, h_settings, wallet_query, NULL, 200, settings_answer,
      "What a wallet has chosen."},

@@ -373,6 +373,9 @@ void idems_free(idems_t *m)
 {
     if (!m) return;
     for (unsigned i = 0; i < BUCKETS; i++)
-        while (m->bucket[i]) entry_end(m->bucket[i]);
+        for (under_way_t *e = m->bucket[i], *next; e; e = next) {
+            next = e->next;
+            entry_end(e);
+        }
     free(m);
 }

@@ -53,9 +53,10 @@ static void decode(const pg_rows_t *r, unsigned i, audit_row_t *o)
 {
     o->seq = pg_i64(r, i, 0);
     o->at_us = pg_i64(r, i, 1);
-    span_t *texts[] = {&o->actor, &o->role, &o->action, &o->target, &o->before, &o->after,
+    enum { TEXTS = 10 };
+    span_t *texts[TEXTS] = {&o->actor, &o->role, &o->action, &o->target, &o->before, &o->after,
                        &o->request_id, &o->source_ip, &o->prev_hash, &o->hash};
-    for (unsigned k = 0; k < sizeof texts / sizeof *texts; k++)
+    for (unsigned k = 0; k < TEXTS; k++)
         *texts[k] = pg_text(r, i, k + 2);
 }
 
@@ -150,7 +151,8 @@ static void start_of_chain(char prev[67])
     static const char text[] = "xorj audit";
     uint8_t h[32];
     sha256(text, sizeof text - 1, h);
-    memcpy(prev, "\\x", 2);
+    prev[0] = '\\';
+    prev[1] = 'x';
     hex_encode(h, sizeof h, prev + 2);
 }
 
