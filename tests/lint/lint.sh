@@ -71,7 +71,7 @@ check_shell() {
 
 check_clang() {
     need clang || return 2
-    make -s --no-print-directory CC=clang B="$B/clang" all unit
+    MAKEFLAGS='' make -s --no-print-directory -j"$jobs" CC=clang B="$B/clang" all unit
 }
 
 flags() { printf '%s\n' -std=c11 -D_GNU_SOURCE -I. && pkg-config --cflags libevent libpq hiredis libwebsockets libuv openssl libargon2 inih | xargs -n1; }
