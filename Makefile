@@ -223,6 +223,9 @@ endif
 chaos: ## fault runs, longer with SECONDS=
 	$(MAKE_ALL) test SUITE=chaos SECONDS='$(or $(SECONDS),120)'
 
+contract: ## clients made from the API's description, every role, more examples
+	$(MAKE_ALL) test SUITE=contract CONTRACT_ALL=1 CONTRACT_EXAMPLES='$(or $(EXAMPLES),40)'
+
 lint: ## include arrows, configuration, clang, clang-tidy, cppcheck, shellcheck
 	@deploy/deps.sh --check lint || true
 	@B=$(B) tests/lint/lint.sh $(ONLY)
@@ -230,7 +233,7 @@ lint: ## include arrows, configuration, clang, clang-tidy, cppcheck, shellcheck
 check: ## lint and test
 	$(MAKE_ALL) lint
 	$(MAKE_ALL) test
-.PHONY: test chaos lint check
+.PHONY: test chaos contract lint check
 
 ifneq ($(wildcard bench/run.mjs),)
 bench: ## the ratio table beside the peers

@@ -32,11 +32,17 @@ function schemathesis(role, token, more = []) {
 expected-statuses = ["2xx", "3xx", 401, 403, 404, 409, 412, 422, 426, 429]
 [checks.negative_data_rejection]
 expected-statuses = ["4xx"]
+# A well-formed password may be too weak, which no shape says.
+[[operations]]
+include-path = "/api/v1/auth/register"
+[operations.checks.positive_data_acceptance]
+expected-statuses = ["2xx", 400, 401, 403, 409, 422, 429]
 `
   writeFileSync(join(dir, 'schemathesis.toml'), toml)
   const args = ['run', file, '--url', s.url, '--max-examples', EXAMPLES, '--seed', '7', '--continue-on-failure', '--no-color', '--warnings', 'off',
                 '--phases', 'coverage,fuzzing', '--request-timeout', '10', ...more]
-  if (token) args.push('-H', `Authorization: Bearer ${token}`)
+  // With a credential on every request, a case that was to lack its header does not; the run as nobody judges that.
+  if (token) args.push('-H', `Authorization: Bearer ${token}`, '--exclude-checks', 'missing_required_header')
   return new Promise((resolve) => {
     const env = { ...process.env, SCHEMATHESIS_HOOKS: 'hooks', PYTHONPATH: join(ROOT, 'tests', 'contract'), CONTRACT_ROLE: role, CONTRACT_KNOWN: JSON.stringify(known),
                   PYTHONDONTWRITEBYTECODE: '1' }
@@ -72,7 +78,8 @@ test('as a wallet', { skip }, async () => {
   clean(await schemathesis('wallet', w.token, without(ENDS)))
 })
 
-for (const role of ['viewer', 'operator', 'admin'])
+// The two roles between see the same routes as the two ends: `make contract` tries them too.
+for (const role of process.env.CONTRACT_ALL ? ['viewer', 'operator', 'admin'] : ['admin'])
   test(`as ${role}`, { skip }, async () => {
     const token = await s.role(role)
     const list = await until(async () => {
