@@ -174,7 +174,7 @@ static bool address_ok(req_t *r)
         return false;
     }
     decode_segments(r);
-    if (!route_judge(c->route, c->arg, &why) && !query_judge(&c->query, &why)) return true;
+    if (!route_judge(c->route, c->arg, &why) && !query_judge(&c->query, c->known ? span_of(c->who.c.wallet) : span_of(""), &why)) return true;
     ctr_inc(c->api->n.invalid_query);
     h_fail_why(r, XE_BAD_INPUT, why.text);
     return false;

@@ -66,11 +66,12 @@ bool query_get(const query_t *q, const char *name, span_t *out)
     return true;
 }
 
-xerr_t query_judge(const query_t *q, sc_why_t *why)
+xerr_t query_judge(const query_t *q, span_t own, sc_why_t *why)
 {
     for (int i = 0; q->rows && q->rows[i].name; i++) {
         const schema_t *row = &q->rows[i];
         if (q->value[i].p) {
+            if (row->type == SC_WALLET && own.n && span_eq(q->value[i], own)) continue;
             if (schema_judge_text(row, q->value[i], why)) return XE_BAD_INPUT;
         } else if (row->flags & SC_REQ) {
             snprintf(why->text, sizeof why->text, "%s: required", row->name);

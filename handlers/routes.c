@@ -36,20 +36,64 @@ static bool next_row(walk_t *w)
     return true;
 }
 
-size_t routes_count(void) { return route_index(NULL); }
+enum { ROUTES_MAX = 192, SLOTS = 512, NONE = 0xff };
+
+/* Every request looks its route up: rows in one list, plain paths in a table, paths with segments tried after it. */
+static struct {
+    const route_t *row[ROUTES_MAX];
+    uint8_t next[ROUTES_MAX]; /* the next row of the same slot, or of the paths with segments */
+    uint8_t slot[SLOTS], segmented;
+    size_t n;
+} idx;
+
+/* Our own paths are what it has to tell apart; a stranger's path only reads. */
+static size_t slot_of(span_t path)
+{
+    size_t h = path.n * 31;
+    for (size_t i = path.n > 12 ? path.n - 12 : 0; i < path.n; i++) h = h * 33 + (unsigned char)path.p[i];
+    return (h ^ h >> 9) % SLOTS;
+}
+
+static void index_add(size_t i)
+{
+    const char *path = idx.row[i]->path;
+    uint8_t *at = strchr(path, '{') ? &idx.segmented : &idx.slot[slot_of(span_of(path))];
+    while (*at != NONE) at = &idx.next[*at];
+    *at = (uint8_t)i;
+    idx.next[i] = NONE;
+}
+
+static void index_make(void)
+{
+    if (idx.n) return;
+    memset(idx.slot, NONE, sizeof idx.slot);
+    idx.segmented = NONE;
+    for (walk_t w = {0, NULL}; next_row(&w);) {
+        XASSERT(idx.n < ROUTES_MAX);
+        idx.row[idx.n] = w.row;
+        index_add(idx.n++);
+    }
+}
+
+size_t routes_count(void)
+{
+    index_make();
+    return idx.n;
+}
 
 const route_t *route_at(size_t i)
 {
-    for (walk_t w = {0, NULL}; next_row(&w);)
-        if (!i--) return w.row;
-    return NULL;
+    index_make();
+    return i < idx.n ? idx.row[i] : NULL;
 }
 
 size_t route_index(const route_t *route)
 {
-    size_t i = 0;
-    for (walk_t w = {0, NULL}; next_row(&w) && w.row != route;) i++;
-    return i;
+    index_make();
+    if (!route) return idx.n;
+    size_t i = strchr(route->path, '{') ? idx.segmented : idx.slot[slot_of(span_of(route->path))];
+    while (i != NONE && idx.row[i] != route) i = idx.next[i];
+    return i == NONE ? idx.n : i;
 }
 
 const char *route_tag(const route_t *route)
@@ -97,15 +141,18 @@ const route_t *route_find(method_t m, span_t path, span_t arg[ROUTE_ARGS_MAX], u
 {
     span_t got[ROUTE_ARGS_MAX] = {{NULL, 0}, {NULL, 0}};
     *allow = 0;
-    for (walk_t w = {0, NULL}; next_row(&w);) {
-        const route_t *t = w.row;
-        if (!path_matches(t->path, path, got)) continue;
-        if (t->method == m || (t->method == M_GET && m == M_HEAD)) {
-            memcpy(arg, got, sizeof got);
-            return t;
+    index_make();
+    const size_t first[] = {idx.slot[slot_of(path)], idx.segmented};
+    for (size_t k = 0; k < 2 && !*allow; k++)
+        for (size_t i = first[k]; i != NONE; i = idx.next[i]) {
+            const route_t *t = idx.row[i];
+            if (!path_matches(t->path, path, got)) continue;
+            if (t->method == m || (t->method == M_GET && m == M_HEAD)) {
+                memcpy(arg, got, sizeof got);
+                return t;
+            }
+            *allow |= (unsigned)t->method | M_OPTIONS | (t->method == M_GET ? M_HEAD : 0u);
         }
-        *allow |= (unsigned)t->method | M_OPTIONS | (t->method == M_GET ? M_HEAD : 0u);
-    }
     return NULL;
 }
 

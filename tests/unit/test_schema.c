@@ -191,10 +191,10 @@ static void required_parameters(void **state)
     sc_why_t why;
     query_t q;
     assert_int_equal(query_parse(SPAN_LIT("two=1"), needs, NULL, NULL, &q), XE_OK);
-    assert_int_equal(query_judge(&q, &why), XE_BAD_INPUT);
+    assert_int_equal(query_judge(&q, span_of(""), &why), XE_BAD_INPUT);
     assert_string_equal(why.text, "one: required");
     assert_int_equal(query_parse(SPAN_LIT("two=1&one=2"), needs, NULL, NULL, &q), XE_OK);
-    assert_int_equal(query_judge(&q, &why), XE_OK);
+    assert_int_equal(query_judge(&q, span_of(""), &why), XE_OK);
 }
 
 /* ---- every row of the table is one that the judge can judge -------------------------------------------------------- */
