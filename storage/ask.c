@@ -26,6 +26,28 @@ ask_t *ask(store_t *s, sql_t stmt, const char *const *params, bool repeat, pg_cb
     return q;
 }
 
+xerr_t ask_outcome(const ask_t *q, xerr_t err, const pg_rows_t *rows)
+{
+    if (err)
+        return err;
+    if (pg_rows_n(rows) != 1)
+        return XE_INTERNAL;
+    int64_t outcome = pg_i64(rows, 0, 0);
+    return outcome ? q->codes[outcome - 1] : XE_OK;
+}
+
+static void on_settled(void *ctx)
+{
+    ask_t *q = ctx;
+    ((void (*)(void *, xerr_t))q->cb)(q->ctx, XE_OK);
+    free(q);
+}
+
+void ask_settle(ask_t *q)
+{
+    bus_settle(q->s->bus, on_settled, q);
+}
+
 const char *bytea_text(const uint8_t *in, size_t n, char out[BYTEA_TEXT])
 {
     XASSERT(n <= 32);

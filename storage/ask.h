@@ -24,6 +24,11 @@ typedef struct {
 /* The answer may be prepared further through the pointer returned: it is read later. repeat: harmless when done twice. */
 ask_t *ask(store_t *s, sql_t stmt, const char *const *params, bool repeat, pg_cb read, void (*cb)(void), void *ctx);
 
+/* Reads column 0 of the one row: 0 is well, n is q->codes[n - 1]; err goes through. */
+xerr_t ask_outcome(const ask_t *q, xerr_t err, const pg_rows_t *rows);
+/* XE_OK to q->cb, a void (*)(void *ctx, xerr_t err), once every process has heard of the change; frees q. */
+void ask_settle(ask_t *q);
+
 #define BYTEA_TEXT 67 /* "\x", two digits a byte of up to 32, and a NUL */
 const char *bytea_text(const uint8_t *in, size_t n, char out[BYTEA_TEXT]); /* returns out */
 

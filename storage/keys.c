@@ -52,26 +52,13 @@ void key_used(store_t *s, const char *id)
 
 /* ---- making and ending ---- */
 
-/* Every process has heard that the key is revoked. */
-static void on_settled(void *ctx)
-{
-    ask_t *q = ctx;
-    ((op_done_cb)q->cb)(q->ctx, XE_OK);
-    free(q);
-}
-
 static void on_outcome(void *ctx, xerr_t err, const pg_rows_t *rows)
 {
     ask_t *q = ctx;
-    if (!err && pg_rows_n(rows) != 1)
-        err = XE_INTERNAL;
-    if (!err) {
-        int64_t outcome = pg_i64(rows, 0, 0);
-        err = outcome ? q->codes[outcome - 1] : XE_OK;
-    }
+    err = ask_outcome(q, err, rows);
     if (!err && q->ends) {
         users_ended(q->s, span_of(q->reload));
-        bus_settle(q->s->bus, on_settled, q);
+        ask_settle(q);
         return;
     }
     ((op_done_cb)q->cb)(q->ctx, err);
@@ -81,11 +68,7 @@ static void on_outcome(void *ctx, xerr_t err, const pg_rows_t *rows)
 static void on_created(void *ctx, xerr_t err, const pg_rows_t *rows)
 {
     ask_t *q = ctx;
-    int64_t outcome = 0;
-    if (!err && pg_rows_n(rows) != 1)
-        err = XE_INTERNAL;
-    if (!err && (outcome = pg_i64(rows, 0, 0)))
-        err = q->codes[outcome - 1];
+    err = ask_outcome(q, err, rows);
     ((void (*)(void *, xerr_t, int64_t))q->cb)(q->ctx, err, err ? 0 : pg_i64(rows, 0, 1));
     free(q);
 }

@@ -189,29 +189,15 @@ void operators_list(store_t *s, const char *after, unsigned limit, void (*cb)(vo
     ask(s, SQL_OP_LIST, (const char *const[]){after, n}, true, on_list, (void (*)(void))cb, ctx)->n = limit;
 }
 
-/* Every process has heard which sessions ended. */
-static void on_settled(void *ctx)
-{
-    ask_t *q = ctx;
-    ((op_done_cb)q->cb)(q->ctx, XE_OK);
-    free(q);
-}
-
-/* outcome 0 is well; the others have their code in q->codes. */
 static void on_outcome(void *ctx, xerr_t err, const pg_rows_t *rows)
 {
     ask_t *q = ctx;
-    if (!err && pg_rows_n(rows) != 1)
-        err = XE_INTERNAL;
-    if (!err) {
-        int64_t outcome = pg_i64(rows, 0, 0);
-        err = outcome ? q->codes[outcome - 1] : XE_OK;
-    }
+    err = ask_outcome(q, err, rows);
     if (!err && q->reload[0])
         users_reload(q->s, span_of(q->reload));
     if (!err && q->ends) {
         forget_ended(q->s, pg_text(rows, 0, 1));
-        bus_settle(q->s->bus, on_settled, q);
+        ask_settle(q);
         return;
     }
     ((op_done_cb)q->cb)(q->ctx, err);
