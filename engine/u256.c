@@ -152,3 +152,18 @@ bool u256_div_to_128(u256_t num, u256_t den, bool round_up, u128_t *out)
     *out = q.lo;
     return true;
 }
+
+int64_t log2_x32(u128_t p, int last)
+{
+    uint64_t high = (uint64_t)(p >> 64);
+    int msb = high ? 127 - __builtin_clzll(high) : 63 - __builtin_clzll((uint64_t)p);
+    uint64_t m = (uint64_t)(msb >= 63 ? p >> (msb - 63) : p << (63 - msb));
+    int64_t frac = 0;
+    for (int bit = 31; bit >= last; bit--) {
+        u128_t sq = (u128_t)m * m;
+        unsigned two = (unsigned)(sq >> 127);
+        m = (uint64_t)(sq >> (63 + two));
+        frac |= (int64_t)two << bit;
+    }
+    return ((int64_t)(msb - 64) * ((int64_t)1 << 32)) + frac;
+}

@@ -27,4 +27,7 @@ u256_t u256_div(u256_t num, u256_t den, u256_t *rem);
 /* Quotient rounded up or down; false when it does not fit 128 bits. */
 bool u256_div_to_128(u256_t num, u256_t den, bool round_up, u128_t *out);
 
+/* log2 of a Q64.64 number above 0, as Q32.32 rounded down; of the fraction, bits 31 down to `last` are computed. */
+int64_t log2_x32(u128_t p, int last);
+
 #endif

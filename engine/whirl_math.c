@@ -91,26 +91,12 @@ xerr_t whirl_sqrt_of_tick(int32_t tick, u128_t *out)
     return XE_OK;
 }
 
-/* log2 of the price, 32 binary places of which 14 of the fraction are computed. */
-static int64_t log2_x32(u128_t p)
-{
-    uint64_t high = (uint64_t)(p >> 64);
-    int msb = high ? 127 - __builtin_clzll(high) : 63 - __builtin_clzll((uint64_t)p);
-    uint64_t m = (uint64_t)(msb >= 63 ? p >> (msb - 63) : p << (63 - msb));
-    int64_t frac = 0;
-    for (int bit = 31; bit >= 18; bit--) {
-        u128_t sq = (u128_t)m * m;
-        unsigned two = (unsigned)(sq >> 127);
-        m = (uint64_t)(sq >> (63 + two));
-        frac |= (int64_t)two << bit;
-    }
-    return ((int64_t)(msb - 64) * ((int64_t)1 << 32)) + frac;
-}
+#define LOG2_LAST_BIT 18 /* the program on chain computes 14 bits of the fraction */
 
 xerr_t whirl_tick_of_sqrt(u128_t sqrt_price, int32_t *out)
 {
     if (sqrt_price < WHIRL_SQRT_MIN || sqrt_price > WHIRL_SQRT_MAX) return XE_RANGE;
-    i128_t x = (i128_t)log2_x32(sqrt_price) * 59543866431248;
+    i128_t x = (i128_t)log2_x32(sqrt_price, LOG2_LAST_BIT) * 59543866431248;
     int32_t low = (int32_t)((x - 184467440737095516) >> 64);
     int32_t high = (int32_t)((x + 15793534762490258745ull) >> 64);
     u128_t at;
