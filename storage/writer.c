@@ -54,7 +54,7 @@ struct lane {
     ltimer_t *grace;
     list_t queue, replay, flight; /* replay: sent before, or to be sent one by one; ahead of the queue */
     list_t behind;  /* a batch sent while the flight is out, so that PostgreSQL need not wait for us between the two */
-    list_t suspect; /* a batch refused by locks while another was behind it: probed once that one is back */
+    list_t suspect; /* a batch refused by locks: probed once nothing is out any more */
     fly_t fly;
     unsigned locks;   /* batches refused in a row */
     unsigned ones_left;
@@ -82,7 +82,8 @@ struct writer {
     ltimer_t *scan;
     wreq_t *oldest, *newest;
     unsigned live, waiting;
-    unsigned crowd, landings; /* as many as lately owed an answer at once */
+    unsigned crowd;    /* as many as lately owed an answer at once; shrinks slowly, so that it follows the load down */
+    unsigned landings; /* batches that came back */
     slow_wallet_t *slows;
     unsigned slows_n;
     group_t *groups;
